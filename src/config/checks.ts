@@ -1,0 +1,57 @@
+// What must hold for the mail system as a whole before any program starts: names that are names, values that do not defeat
+// each other. Throws ConfigurationError in Postfix's words; accounts are checked where they are looked up.
+import { sameIgnoringCase } from '../text/ascii.ts';
+import { validHostname } from '../text/hostname.ts';
+import { parseLevel } from './comparison.ts';
+import type { Configuration } from './configuration.ts';
+import { ConfigurationError } from './configuration-error.ts';
+import { inetProtocols } from './own-addresses.ts';
+
+export function checkConfiguration(configuration: Configuration): void {
+  checkLevel(configuration);
+  inetProtocols(configuration.text('inet_protocols'));
+  checkHostname(configuration, 'myhostname');
+  checkHostname(configuration, 'mydomain');
+  checkRelayhost(configuration);
+  checkOrigin(configuration);
+}
+
+function checkLevel(configuration: Configuration): void {
+  try {
+    parseLevel(configuration.get('compatibility_level'));
+  } catch (error) {
+    throw new ConfigurationError((error as Error).message, configuration.origin('compatibility_level'), 'write a release, as in 3.6');
+  }
+}
+
+function checkHostname(configuration: Configuration, name: 'myhostname' | 'mydomain'): void {
+  const value = configuration.get(name);
+  if (validHostname(value)) return;
+  const text = `file ${configuration.directory}/main.cf: parameter ${name}: bad parameter value: ${value}`;
+  throw new ConfigurationError(text, configuration.origin(name), hostnameTrouble(value));
+}
+
+// What is wrong with a name that is no host name.
+function hostnameTrouble(name: string): string {
+  const bad = /[^A-Za-z0-9_.-]/.exec(name);
+  if (bad) return `invalid character ${bad[0].charCodeAt(0)}(decimal)`;
+  const labels = name.split('.');
+  if (labels.includes('')) return 'misplaced delimiter';
+  if (labels.some((label) => label.startsWith('-') || label.endsWith('-'))) return 'misplaced hyphen';
+  return /^[0-9.]+$/.test(name) ? 'numeric hostname' : 'hostname or label too long';
+}
+
+// Mail for everywhere would go to this very machine, for ever.
+function checkRelayhost(configuration: Configuration): void {
+  const name = configuration.get('myhostname');
+  if (!sameIgnoringCase(name, configuration.get('relayhost'))) return;
+  const text = `myhostname and relayhost parameter settings must not be identical: ${name}`;
+  throw new ConfigurationError(text, configuration.origin('relayhost'), 'relayhost is another machine, or empty');
+}
+
+function checkOrigin(configuration: Configuration): void {
+  const origin = configuration.get('myorigin');
+  if (!/[, \t\r\n]/.test(origin)) return;
+  const text = `myorigin parameter setting must not contain multiple values: ${origin}`;
+  throw new ConfigurationError(text, configuration.origin('myorigin'), 'write one domain');
+}

@@ -1,0 +1,88 @@
+/** What every report is written with: parameters, voices, the queue, the way to cleanup. Opened once for a service. */
+import { zoneAt } from '../../host/zone.ts';
+import { cleanupFlag, internalFlags } from '../../ipc/cleanup.ts';
+import type { Directory } from '../../ipc/directory.ts';
+import type { Log } from '../../log/log.ts';
+import { sendOption } from '../../message/envelope-names.ts';
+import type { View } from '../../parameters/parameters.ts';
+import { storeFor } from '../../queue/file-store.ts';
+import { QueuePaths } from '../../queue/queue-paths.ts';
+import type { LogName, QueueStore } from '../../queue/store.ts';
+import type { Clock } from '../../server/clock.ts';
+import type { Tools } from '../../server/daemon.ts';
+import { splitList } from '../../text/ascii.ts';
+import { parseNameMask } from '../../text/name-mask.ts';
+import { mailDate } from '../../text/rfc822-date.ts';
+import { foldCase } from '../../text/utf8.ts';
+import { LogFiles } from './log-files.ts';
+import { templateNames } from './templates.ts';
+
+export const bounceParameters = [
+  'myhostname', 'mydomain', 'mail_name', 'notify_classes', 'bounce_notice_recipient', '2bounce_notice_recipient', 'delay_notice_recipient',
+  'double_bounce_sender', 'bounce_size_limit', 'bounce_template_file', 'header_from_format', 'enable_threaded_bounces',
+  'backwards_bounce_logfile_compatibility', 'maximal_queue_lifetime', 'delay_warning_time', 'smtputf8_enable', 'smtputf8_autodetect_classes',
+  'internal_mail_filter_classes', 'requiretls_enable', 'requiretls_redact_dsn', 'tls_required_enable', 'cleanup_service_name',
+  'hash_queue_names', 'hash_queue_depth', 'enable_long_queue_ids', 'deliver_lock_attempts', 'deliver_lock_delay',
+] as const;
+
+/** notify_classes: what a postmaster wants to hear of. */
+export const noticeClass = { bounce: 1, twoBounce: 2, delay: 4 } as const;
+
+const noticeClasses = [
+  ['bounce', noticeClass.bounce], ['2bounce', noticeClass.twoBounce], ['delay', noticeClass.delay],
+  ['data', 8], ['policy', 16], ['protocol', 32], ['resource', 64], ['software', 128],
+] as const;
+
+export interface Desk {
+  readonly view: View<typeof bounceParameters>;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly services: Directory;
+  readonly store: QueueStore;
+  /** The row's name, which is also the name of its log directory. */
+  readonly service: LogName;
+  readonly logs: LogFiles;
+  /** Bits of noticeClass. */
+  readonly notices: number;
+  readonly names: ReadonlyMap<string, string>;
+  /** Sender of mail to postmasters: what it cannot deliver is not reported again. */
+  readonly doubleBounce: string;
+}
+
+/** Fails (fatal) for a notify_classes that has unknown words. */
+export function openDesk({ config, log, clock, services, row }: Tools): Desk {
+  const view = config.view(bounceParameters);
+  const store = storeFor(view, '', () => clock.now());
+  const service = row.service as LogName;
+  const paths = new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth });
+  const patience = { attempts: view.deliver_lock_attempts, delay: view.deliver_lock_delay * 1000 };
+  const classes = parseNameMask('notify_classes', noticeClasses, view.notify_classes);
+  if ('error' in classes) return log.fatal(classes.error);
+  zoneAt(clock.now()); // the zone's file is read before chroot
+  return {
+    view, log, clock, services, store, service,
+    logs: new LogFiles({ service, paths, store, patience, warn: (text) => log.warning(text), utf8: view.smtputf8_enable }),
+    notices: classes.mask,
+    names: templateNames(view),
+    doubleBounce: `${view.double_bounce_sender}@${view.myhostname}`,
+  };
+}
+
+export function isDoubleBounce({ doubleBounce }: Desk, address: string): boolean {
+  return foldCase(address) === foldCase(doubleBounce);
+}
+
+/** Seconds since the epoch as a header writes them. */
+export function dateOf(seconds: number): string {
+  return mailDate(seconds, zoneAt(seconds * 1000));
+}
+
+/** What cleanup is asked to do with a report. */
+export function cleanupFlags({ view }: Desk, sendOptions: number): number {
+  const named = (classes: string, ...words: string[]): boolean => splitList(classes).some((word) => words.includes(word.toLowerCase()));
+  let flags: number = internalFlags;
+  if (named(view.internal_mail_filter_classes, 'bounce')) flags |= cleanupFlag.filter | cleanupFlag.milter;
+  if (view.smtputf8_enable && named(view.smtputf8_autodetect_classes, 'bounce', 'all')) flags |= cleanupFlag.autoUtf8;
+  if (sendOptions & sendOption.smtputf8Requested) flags |= cleanupFlag.smtputf8;
+  return flags;
+}

@@ -1,0 +1,62 @@
+/**
+ * cleanup(8): every message passes here on its way into the queue; nothing else writes incoming mail.
+ *
+ * It completes headers and addresses, expands virtual aliases, holds the limits, and answers only when the message is durable.
+ * See session.ts for one message; this file opens what all messages share.
+ */
+import { bounceService } from '../../ipc/bounce.ts';
+import { serveCleanup } from '../../ipc/cleanup-server.ts';
+import type { Cleanup } from '../../ipc/cleanup.ts';
+import { rewriteService } from '../../ipc/rewrite.ts';
+import { quote822Local, unquote822Local } from '../../message/address.ts';
+import { storeFor } from '../../queue/file-store.ts';
+import type { Daemon, Service, Tools } from '../../server/daemon.ts';
+import { addressRules, localDomains } from '../../tables/lists.ts';
+import { addressTableSearch, findAddress } from '../../tables/mail-address-find.ts';
+import { openMaps } from '../../tables/maps.ts';
+import { tableContext } from '../../tables/table.ts';
+import { splitList } from '../../text/ascii.ts';
+import { chain } from '../../text/maybe.ts';
+import { cleanupParameters, type CleanupContext } from './context.ts';
+import { MessageSession } from './session.ts';
+
+export const daemon: Daemon = {
+  card: {
+    name: 'cleanup',
+    summary: 'canonicalize and enqueue mail',
+    group: 'queue',
+    calls: ['rewrite', 'bounce', 'trace', 'qmgr'],
+    privileges: { user: 'mail_owner', network: false, writes: ['incoming', 'hold', 'bounce', 'trace'] },
+    row: 'cleanup   unix  n       -       n       -       0       cleanup',
+    standards: ['RFC 5321', 'RFC 5322', 'RFC 3461', 'RFC 6532'],
+  },
+  open,
+};
+
+function open(tools: Tools): Service {
+  const context = cleanupContext(tools);
+  const calls: Cleanup = { open: (options) => new MessageSession(context, options) };
+  return { calls, client: ({ socket, log, ending }) => serveCleanup(socket, calls, log, ending) };
+}
+
+function cleanupContext(tools: Tools): CleanupContext {
+  const { config, log, clock, services } = tools;
+  const view = config.view(cleanupParameters);
+  const tables = tableContext(config, log, tools.restart);
+  const rules = addressRules(config, localDomains(config, tables));
+  const virtualAliases = openMaps(view.virtual_alias_maps, tables, 'virtual_alias_maps');
+  const propagated = new Set(splitList(view.propagate_unmatched_extensions));
+  const rewrite = services.connect(rewriteService, view.rewrite_service_name);
+  return {
+    view, log, clock, services, rewrite,
+    store: storeFor(view, '', () => clock.now()),
+    bounce: services.connect(bounceService, view.bounce_service_name),
+    trace: services.connect(bounceService, view.trace_service_name),
+    virtualAliases: virtualAliases.isEmpty ? undefined : virtualAliases,
+    fullAddress: (address) =>
+      address === '' ? '' : chain(rewrite.rewrite({ rule: 'local', address: quote822Local(address) }), (reply) => unquote822Local(reply.address)),
+    findVirtualAlias: (address) =>
+      chain(findAddress(virtualAliases, address, addressTableSearch, rules), (match) => match && { value: match.value, extension: match.extension ?? '' }),
+    propagates: (use) => propagated.has(use),
+  };
+}

@@ -1,0 +1,40 @@
+/** What every part of cleanup works with: parameters, voices, tables and other services, opened once for the service. */
+import type { View } from '../../parameters/parameters.ts';
+import type { Log } from '../../log/log.ts';
+import type { Calls } from '../../ipc/service.ts';
+import type { bounceService } from '../../ipc/bounce.ts';
+import type { Directory } from '../../ipc/directory.ts';
+import type { rewriteService } from '../../ipc/rewrite.ts';
+import type { QueueStore } from '../../queue/store.ts';
+import type { Maps } from '../../tables/maps.ts';
+import type { Clock } from '../../server/clock.ts';
+import type { MaybePromise } from '../../text/maybe.ts';
+
+/** The parameters that cleanup(8) reads; reading another one does not compile. */
+export const cleanupParameters = [
+  'myhostname', 'myorigin', 'line_length_limit', 'header_size_limit', 'header_address_token_limit', 'message_size_limit', 'hopcount_limit',
+  'enable_original_recipient', 'enable_long_queue_ids', 'always_add_missing_headers', 'undisclosed_recipients_header',
+  'cleanup_replace_stray_cr_lf', 'message_drop_headers', 'header_from_format', 'detect_8bit_encoding_header',
+  'virtual_alias_maps', 'virtual_alias_expansion_limit', 'virtual_alias_recursion_limit', 'virtual_alias_address_length_limit',
+  'duplicate_filter_limit', 'delay_warning_time', 'propagate_unmatched_extensions', 'recipient_delimiter', 'non_empty_end_of_header_action',
+  'always_bcc', 'hash_queue_names', 'hash_queue_depth', 'queue_service_name', 'remote_header_rewrite_domain', 'cleanup_service_name', 'bounce_service_name', 'trace_service_name', 'rewrite_service_name',
+] as const;
+
+export interface CleanupContext {
+  readonly view: View<typeof cleanupParameters>;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly store: QueueStore;
+  readonly services: Directory;
+  readonly rewrite: Calls<typeof rewriteService>;
+  readonly bounce: Calls<typeof bounceService>;
+  readonly trace: Calls<typeof bounceService>;
+  /** virtual_alias_maps; undefined when there are none. */
+  readonly virtualAliases: Maps | undefined;
+  /** An address in internal form, complete; '' stays ''. Throws ServiceTrouble. */
+  fullAddress(address: string): MaybePromise<string>;
+  /** The entry for an address, and the extension that was left out to find it. Throws TableTrouble. */
+  findVirtualAlias(address: string): MaybePromise<{ value: string; extension: string } | undefined>;
+  /** Is this word in propagate_unmatched_extensions? */
+  propagates(use: string): boolean;
+}

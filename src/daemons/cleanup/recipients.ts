@@ -1,0 +1,73 @@
+/**
+ * Recipients into the queue file: full form, aliases expanded, each once, with what the sender wished for its reports.
+ *
+ * RFC 3461 section 5.2.7.3: when an alias is expanded and the sender asked to be told of success, "expanded" is reported now and
+ * the results no longer carry that wish.
+ */
+import { bounceFlag } from '../../ipc/bounce.ts';
+import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
+import { noDsn } from '../../ipc/deliver.ts';
+import { attributeName, queueFlagsOfNotify, sendOption } from '../../message/envelope-names.ts';
+import { dsnNotify } from '../../message/dsn.ts';
+import { recordType } from '../../message/record.ts';
+import { isAscii } from '../../text/ascii.ts';
+import type { CleanupContext } from './context.ts';
+import { isNew } from './duplicates.ts';
+import type { MessageState } from './state.ts';
+import { expandAlias } from './virtual-alias.ts';
+
+/** What came with a recipient record. */
+export interface RecipientWishes {
+  originalAddress: string | undefined;
+  dsnOrcpt: string;
+  dsnNotify: number;
+}
+
+export const noWishes = (): RecipientWishes => ({ originalAddress: undefined, dsnOrcpt: '', dsnNotify: 0 });
+
+/** Most recipients that a report about a refused message names. */
+const reportLimit = 1000;
+
+/** Put in a recipient as the client named it. */
+export async function addRecipient(context: CleanupContext, state: MessageState, address: string, wishes: RecipientWishes): Promise<void> {
+  const full = await context.fullAddress(address === '' ? 'MAILER-DAEMON' : address);
+  state.recipient = full;
+  const original = wishes.originalAddress ?? address;
+  if (!isAscii(full)) state.noteUtf8(sendOption.smtputf8Recipient);
+  const isUtf8 = !isAscii(full) && (state.sendOptions & sendOption.smtputf8Requested) !== 0;
+  // RFC 3461 section 5.2.1: without an ORCPT of the sender's, what came in here is the original recipient.
+  if (wishes.dsnOrcpt === '') wishes.dsnOrcpt = `${isUtf8 ? 'utf-8' : 'rfc822'};${full}`;
+  if (state.reported.length < reportLimit)
+    state.reported.push({ address: full, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify });
+  if ((state.flags & cleanupFlag.mapOk) === 0 || context.virtualAliases === undefined) {
+    put(context, state, full, original, wishes);
+    return;
+  }
+  const results = await expandAlias(context, state, full);
+  const isExpanded = results.length > 1 || results[0] !== full;
+  const notify = isExpanded && wishes.dsnNotify & dsnNotify.success ? await expanded(context, state, full, original, wishes) : wishes.dsnNotify;
+  for (const result of results) put(context, state, result, original, { ...wishes, dsnNotify: notify });
+}
+
+/** Report the expansion; the answer is the wish that remains for the results. */
+async function expanded(context: CleanupContext, state: MessageState, address: string, original: string, wishes: RecipientWishes): Promise<number> {
+  const recipient = { address, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify };
+  const dsn = { ...noDsn, status: '2.0.0', action: 'expanded', reason: 'alias expanded' };
+  const { status } = await context.trace.append({ flags: bounceFlag.clean, queueId: state.queueId, relay: 'none', recipient, dsn });
+  if (status !== 0) state.refuse(cleanupStatus.write);
+  return wishes.dsnNotify === dsnNotify.success ? dsnNotify.never : wishes.dsnNotify & ~dsnNotify.success;
+}
+
+function put(context: CleanupContext, state: MessageState, address: string, original: string, wishes: RecipientWishes): void {
+  const { view } = context;
+  const key = view.enable_original_recipient ? `${wishes.dsnOrcpt}\n${wishes.dsnNotify}\n${original}\n${address}` : address;
+  if (!isNew(state.duplicates, key, view.duplicate_filter_limit)) return;
+  if (wishes.dsnNotify) {
+    state.attribute(attributeName.dsnNotify, wishes.dsnNotify);
+    state.queueOptions |= queueFlagsOfNotify(wishes.dsnNotify);
+  }
+  if (wishes.dsnOrcpt !== '') state.attribute(attributeName.dsnOrcpt, wishes.dsnOrcpt);
+  state.put(recordType.originalRecipient, original);
+  state.put(recordType.recipient, address);
+  state.recipientCount++;
+}

@@ -1,0 +1,231 @@
+/**
+ * One message through cleanup: what comes in any rhythm is worked off in order, and what must wait (a table, a service, the
+ * disk) makes the rest wait in a bounded line.
+ *
+ * `end` answers status 0 only when the message is durable. Every throw on the way refuses the message (status write): an
+ * address that could not be rewritten or a disk that failed is a reason to try later.
+ */
+import { cleanupFlag, cleanupStatus, type CleanupOptions, type CleanupReply, type CleanupSession } from '../../ipc/cleanup.ts';
+import { attributeName, sendOption } from '../../message/envelope-names.ts';
+import { recordType, typeIn, segmentTypes } from '../../message/record.ts';
+import { ContentRecords } from '../../queue/content-records.ts';
+import { QueueTrouble } from '../../queue/store.ts';
+import { isPending } from '../../text/maybe.ts';
+import { bounceRefused, canBounce } from './bounce.ts';
+import type { CleanupContext } from './context.ts';
+import { EnvelopeIntake, headerContext } from './envelope.ts';
+import { HeaderSection } from './header-section.ts';
+import { Headers } from './headers.ts';
+import { addRecipient, noWishes } from './recipients.ts';
+import { MessageState } from './state.ts';
+
+/** Bytes of content that may wait to be worked off. */
+const enough = 256 << 10;
+
+type Item = Buffer | (() => void | Promise<void>);
+
+export class MessageSession implements CleanupSession {
+  readonly #context: CleanupContext;
+  readonly #state: MessageState;
+  readonly #lineEnd: 'crlf' | 'lf';
+  readonly #intake: EnvelopeIntake;
+  #line: Item[] = [];
+  #waiting = 0;
+  #busy = false;
+  #idle: (() => void)[] = [];
+  #section: HeaderSection | undefined;
+  #body: ContentRecords | undefined;
+  #headers: Headers | undefined;
+  #phase: 'envelope' | 'content' | 'extracted' = 'envelope';
+  #over = false;
+
+  constructor(context: CleanupContext, options: CleanupOptions) {
+    this.#context = context;
+    this.#lineEnd = options.lineEnd;
+    this.#state = new MessageState(context.store.create(), options.flags);
+    this.#intake = new EnvelopeIntake(context, this.#state);
+    if (options.flags & cleanupFlag.smtputf8) this.#state.sendOptions |= sendOption.smtputf8Requested;
+  }
+
+  get queueId(): string {
+    return this.#state.queueId;
+  }
+
+  record(type: number, text: string): void {
+    this.#put(() => this.#record(type, text));
+  }
+
+  message(): void {
+    this.#put(() => this.#beginContent());
+  }
+
+  content(chunk: Buffer): boolean {
+    this.#waiting += chunk.length;
+    this.#put(chunk);
+    return this.#waiting < enough && !this.#state.writer.full;
+  }
+
+  async drained(): Promise<void> {
+    while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
+    await this.#state.writer.drained();
+  }
+
+  extracted(): void {
+    this.#put(() => this.#beginExtracted());
+  }
+
+  async end(): Promise<CleanupReply> {
+    this.#put(() => this.#complete());
+    await this.drained();
+    if (this.#over) return { status: cleanupStatus.bad, reason: '' };
+    this.#over = true;
+    return this.#finish();
+  }
+
+  abort(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#line = [];
+    this.#state.refuse(cleanupStatus.bad);
+    this.#state.writer.discard();
+  }
+
+  #put(item: Item): void {
+    if (this.#over) return;
+    this.#line.push(item);
+    if (!this.#busy) void this.#work();
+  }
+
+  async #work(): Promise<void> {
+    this.#busy = true;
+    for (let item = this.#line.shift(); item !== undefined; item = this.#line.shift()) {
+      try {
+        const pending = this.#take(item);
+        if (pending !== undefined) await pending;
+        if (this.#state.writer.full) await this.#state.writer.drained();
+      } catch (error) {
+        this.#trouble(error as Error);
+      }
+    }
+    this.#busy = false;
+    for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  #take(item: Item): void | Promise<void> {
+    if (typeof item === 'function') return item();
+    this.#waiting -= item.length;
+    return this.#chunk(item);
+  }
+
+  #trouble(error: Error): void {
+    this.#context.log.warning(`${this.queueId}: ${error.message} -- message not accepted, try again later`);
+    this.#state.refuse(cleanupStatus.write);
+  }
+
+  #record(type: number, text: string): void | Promise<void> {
+    if (this.#phase === 'envelope') return this.#intake.record(type, text);
+    if (this.#phase === 'extracted') return this.#extractedRecord(type, text);
+    this.#intake.bad(`unexpected record type ${type} in message content`);
+  }
+
+  #beginContent(): void {
+    const { view } = this.#context;
+    if (this.#phase !== 'envelope') return this.#intake.bad('content begins twice');
+    if (this.#state.sender === undefined || this.#state.arrival.seconds === 0) return this.#intake.bad('missing sender or time envelope record');
+    this.#phase = 'content';
+    this.#state.put(recordType.message);
+    this.#state.dataOffset = this.#state.offset;
+    const rules = { lineEnd: this.#lineEnd, limit: view.header_size_limit, replaceStray: view.cleanup_replace_stray_cr_lf };
+    this.#body = new ContentRecords({ ...rules, lineLimit: view.line_length_limit });
+    this.#headers = new Headers(this.#context, this.#state, headerContext(this.#state, view.remote_header_rewrite_domain));
+    this.#section = new HeaderSection(rules, { header: (text) => this.#headers!.add(text), body: (rest, separated) => this.#beginBody(rest, separated) });
+  }
+
+  #chunk(chunk: Buffer): void | Promise<void> {
+    if (this.#phase !== 'content') return this.#intake.bad('content outside of the content segment');
+    this.#state.contentBytes += chunk.length;
+    const { message_size_limit: limit } = this.#context.view;
+    if (limit > 0 && this.#state.contentBytes > limit) this.#state.refuse(cleanupStatus.size);
+    if (!this.#state.isWhole) return undefined;
+    if (this.#section === undefined) return this.#lines(chunk);
+    this.#section.push(chunk);
+    return this.#headers!.settle();
+  }
+
+  #lines(chunk: Buffer): void {
+    this.#state.append(this.#body!.records(chunk));
+  }
+
+  /** Header lines are being worked off (they may wait for a service), then the missing ones, then the body follows. */
+  #beginBody(rest: Buffer, separated: boolean): void {
+    this.#section = undefined;
+    this.#headers!.finish(() => {
+      // An empty line stands between header and body also where the sender forgot it (non_empty_end_of_header_action).
+      if (separated || rest.length > 0) this.#state.put(recordType.normal);
+      this.#lines(rest);
+    });
+  }
+
+  async #beginExtracted(): Promise<void> {
+    if (this.#phase !== 'content') return this.#intake.bad('extracted segment without content');
+    if (this.#section !== undefined) this.#section.end();
+    const settled = this.#headers!.settle();
+    if (isPending(settled)) await settled;
+    this.#state.append(this.#body!.end());
+    this.#phase = 'extracted';
+    this.#state.extractedOffset = this.#state.offset;
+    this.#state.put(recordType.extracted);
+    this.#learnt();
+  }
+
+  /** What the content told: stands in front of late recipients. */
+  #learnt(): void {
+    const state = this.#state;
+    if (state.messageId !== undefined) state.attribute(attributeName.messageId, state.messageId);
+    const encoding = state.attributes.get(attributeName.encoding);
+    if (encoding !== undefined) state.attribute(attributeName.encoding, encoding);
+  }
+
+  #extractedRecord(type: number, text: string): void | Promise<void> {
+    if (type !== recordType.flags && !typeIn(segmentTypes.submittedExtracted + segmentTypes.extracted, type)) return this.#intake.bad(`unexpected record type ${type} in extracted segment`);
+    if (type !== recordType.message) return this.#intake.record(type, text);
+  }
+
+  async #complete(): Promise<void> {
+    if (this.#phase !== 'extracted') return this.#intake.bad('message ends too early');
+    const { always_bcc: bcc } = this.#context.view;
+    if (bcc !== '' && this.#state.flags & cleanupFlag.bccOk && this.#state.recipient !== undefined) await addRecipient(this.#context, this.#state, bcc, noWishes());
+    this.#state.put(recordType.end);
+  }
+
+  async #finish(): Promise<CleanupReply> {
+    const state = this.#state;
+    if (state.isWhole && state.recipient === undefined) state.refuse(cleanupStatus.noRecipients);
+    if (state.flags & cleanupFlag.discard) state.status = 0;
+    if (state.status !== 0 && canBounce(state)) await bounceRefused(this.#context, state);
+    if (state.status !== 0 || state.flags & cleanupFlag.discard) return this.#drop();
+    try {
+      await this.#commit();
+    } catch (error) {
+      if (!(error instanceof QueueTrouble)) throw error;
+      this.#context.log.warning(`${state.queueId}: ${error.message}`);
+      state.refuse(cleanupStatus.write);
+    }
+    return { status: state.status, reason: state.reason };
+  }
+
+  async #commit(): Promise<void> {
+    const state = this.#state;
+    state.seal();
+    const isHeld = (state.flags & cleanupFlag.hold) !== 0;
+    await state.writer.commit(isHeld ? 'hold' : 'incoming');
+    if (!isHeld) this.#context.services.trigger('public', this.#context.view.queue_service_name, 'I');
+  }
+
+  #drop(): CleanupReply {
+    const state = this.#state;
+    state.writer.discard();
+    this.#context.log.info(`${state.queueId}: removed (${state.status === 0 ? 'discarded' : 'canceled'})`);
+    return { status: state.status, reason: state.reason };
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * One message on its way through cleanup: what has been learnt, what has been written, what went wrong.
+ *
+ * Once something went wrong that leaves the message incomplete, nothing more is written; what was learnt before stays for
+ * the log and for a report to the sender.
+ */
+import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
+import type { Recipient } from '../../ipc/deliver.ts';
+import { encodeRecord, recordType, renderSize } from '../../message/record.ts';
+import { RecordWriter } from '../../message/record-writer.ts';
+import { sendOption } from '../../message/envelope-names.ts';
+import { emptySize } from '../../message/envelope.ts';
+import type { MessageWriter } from '../../queue/store.ts';
+import type { TimeValue } from '../../text/time.ts';
+
+const incomplete = cleanupStatus.bad | cleanupStatus.write | cleanupStatus.size | cleanupStatus.defer;
+
+/** Bytes gathered before they go to the file writer. */
+const gather = 64 << 10;
+
+export class MessageState {
+  readonly queueId: string;
+  readonly writer: MessageWriter;
+  readonly records = new RecordWriter();
+  flags: number;
+  status = 0;
+  reason = '';
+  arrival: TimeValue = { seconds: 0, microseconds: 0 };
+  sender: string | undefined;
+  fullName: string | undefined;
+  attributes = new Map<string, string>();
+  sendOptions = 0;
+  queueOptions = 0;
+  recipientCount = 0;
+  /** The last recipient that the client named, rewritten; undefined: none yet. */
+  recipient: string | undefined;
+  /** For a report, should the message be refused: at most as many as one report may name. */
+  readonly reported: Recipient[] = [];
+  readonly duplicates = new Set<string>();
+  hopCount = 0;
+  messageId: string | undefined;
+  headersSeen = new Set<string>();
+  resent = false;
+  dataOffset = 0;
+  extractedOffset = 0;
+  contentBytes = 0;
+  #taken = 0;
+
+  constructor(writer: MessageWriter, flags: number) {
+    this.writer = writer;
+    this.queueId = writer.queueId;
+    this.flags = flags;
+    this.put(recordType.size, renderSize(emptySize));
+  }
+
+  /** False: what comes now is not written any more. */
+  get isWhole(): boolean {
+    return (this.status & incomplete) === 0;
+  }
+
+  /** Offset in the file of the next record. */
+  get offset(): number {
+    return this.records.offset;
+  }
+
+  put(type: number, payload: string | Buffer = ''): void {
+    if (!this.isWhole) return;
+    this.records.put(type, payload);
+    if (this.records.offset - this.#taken > gather) this.hand();
+  }
+
+  /** Finished records. */
+  append(bytes: Buffer): void {
+    if (!this.isWhole || bytes.length === 0) return;
+    this.hand();
+    this.writer.write(bytes);
+    this.records.skip(bytes.length);
+    this.#taken = this.records.offset;
+  }
+
+  /** Text beyond ASCII was seen in such a place; for sources that do not say so (smtputf8_autodetect_classes) it asks for SMTPUTF8. */
+  noteUtf8(option: number): void {
+    this.sendOptions |= option;
+    if (this.flags & cleanupFlag.autoUtf8) this.sendOptions |= sendOption.smtputf8Requested;
+  }
+
+  attribute(name: string, value: string | number): void {
+    this.put(recordType.attribute, `${name}=${value}`);
+  }
+
+  /** Give what was gathered to the file. */
+  hand(): void {
+    for (const piece of this.records.take()) this.writer.write(piece);
+    this.#taken = this.records.offset;
+  }
+
+  /** Hand over the last records and write the sizes into the first one. */
+  seal(): void {
+    this.hand();
+    const contentSize = this.extractedOffset - this.dataOffset;
+    const size = {
+      contentSize, dataOffset: this.dataOffset, recipientCount: this.recipientCount,
+      queueFlags: this.queueOptions, contentLength: contentSize, sendOptions: this.sendOptions,
+    };
+    this.writer.patch(0, encodeRecord(recordType.size, renderSize(size)));
+  }
+
+  /** The first reason counts, as does every status bit. */
+  refuse(status: number, reason = ''): void {
+    this.status |= status;
+    if (this.reason === '') this.reason = reason;
+  }
+}

@@ -1,0 +1,59 @@
+/**
+ * The table of daemons: program names of master.cf, where their modules are, and what master(8) must know of them before any
+ * process runs. A module is loaded when a process serves a row of it; a test holds this table to the daemons' own cards.
+ */
+import type { Daemon, PlacementGroup } from '../server/daemon.ts';
+
+export interface KnownDaemon {
+  /** Folder (and module) below this one. */
+  readonly folder: string;
+  readonly group: PlacementGroup;
+  /** Strangers connect to it, so `-` in the maxproc column means service_client_limit. */
+  readonly public?: true;
+  /** A process limit of 1 means one process; that one serves default_process_limit clients at once. */
+  readonly alone?: true;
+  /** Its process never ends for want of work, and is started again as soon as it ended. */
+  readonly resident?: true;
+}
+
+const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
+  ['anvil', { folder: 'anvil', group: 'queue', alone: true }],
+  ['bounce', { folder: 'bounce', group: 'queue' }],
+  ['cleanup', { folder: 'cleanup', group: 'queue' }],
+  ['discard', { folder: 'discard', group: 'queue' }],
+  ['error', { folder: 'error', group: 'queue' }],
+  ['lmtp', { folder: 'smtp', group: 'network out' }],
+  ['local', { folder: 'local', group: 'delivery' }],
+  ['nqmgr', { folder: 'qmgr', group: 'queue', resident: true }],
+  ['oqmgr', { folder: 'qmgr', group: 'queue', resident: true }],
+  ['pickup', { folder: 'pickup', group: 'queue', alone: true }],
+  ['pipe', { folder: 'pipe', group: 'delivery' }],
+  ['qmgr', { folder: 'qmgr', group: 'queue', resident: true }],
+  ['showq', { folder: 'showq', group: 'queue' }],
+  ['smtp', { folder: 'smtp', group: 'network out' }],
+  ['smtpd', { folder: 'smtpd', group: 'network in', public: true }],
+  ['trivial-rewrite', { folder: 'trivial-rewrite', group: 'queue' }],
+  ['virtual', { folder: 'virtual', group: 'delivery' }],
+]);
+
+/** Programs that Postfix has and this release does not, so that a stock master.cf is not called wrong for naming them. */
+export const laterPrograms: ReadonlySet<string> = new Set([
+  'dnsblog', 'flush', 'nbdb_reindexd', 'postscreen', 'proxymap', 'qmqpd', 'scache', 'spawn', 'tlsmgr', 'tlsproxy', 'verify',
+]);
+
+export function knownDaemon(program: string): KnownDaemon | undefined {
+  return daemons.get(program);
+}
+
+export function knownPrograms(): string[] {
+  return [...daemons.keys()];
+}
+
+/** The daemon of a program name; rejects when there is none of that name. */
+export async function loadDaemon(program: string): Promise<Daemon> {
+  const known = daemons.get(program);
+  if (known === undefined) throw new Error(`program "${program}" is not known`);
+  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
+  const module = await import(new URL(`./${known.folder}/${known.folder}.${extension}`, import.meta.url).href) as { daemon: Daemon };
+  return module.daemon;
+}

@@ -1,0 +1,34 @@
+/**
+ * qmgr(8): takes mail from incoming and deferred into the active queue, asks where it goes, and hands it to delivery agents.
+ *
+ * One process per queue runs it. The parts: feeder.ts (what becomes active), message.ts (recipients by destination), scheduler.ts
+ * (what goes next; pure), lifecycle.ts (what happens afterwards), manager.ts (puts them together).
+ */
+import { serveTrigger } from './trigger.ts';
+import type { Daemon, Service, Tools } from '../../server/daemon.ts';
+import { Manager } from './manager.ts';
+
+export const daemon: Daemon = {
+  card: {
+    name: 'qmgr',
+    summary: 'queue manager',
+    group: 'queue',
+    calls: ['rewrite', 'bounce', 'defer', 'trace', 'retry', 'error'],
+    privileges: { user: 'mail_owner', network: false, writes: ['incoming', 'active', 'deferred', 'corrupt', 'bounce', 'defer', 'trace'] },
+    row: 'qmgr      unix  n       -       n       300     1       qmgr',
+    standards: ['RFC 3461', 'RFC 3463', 'RFC 5321'],
+  },
+  open,
+};
+
+function open(tools: Tools): Service {
+  const manager = new Manager(tools);
+  const wake = (request: string): void => serveTrigger(manager, request);
+  return {
+    calls: { wake },
+    trigger: (request) => wake(request.toString('latin1')),
+    start: () => manager.start(),
+    drain: () => manager.drain(),
+    busy: () => manager.busy,
+  };
+}

@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { noDsn } from '../../ipc/deliver.ts';
+import { parseFeedback, Scheduler, type Entry, type TransportRules } from './scheduler.ts';
+
+const usual: TransportRules = { initialConcurrency: 5, concurrencyLimit: 20, failedCohortLimit: 1, positiveFeedback: () => 1, negativeFeedback: () => 1 };
+const down = { ...noDsn, status: '4.4.1', reason: 'connection refused' };
+
+function scheduler(rules: Partial<TransportRules> = {}): Scheduler<number> {
+  return new Scheduler<number>({ transport: () => ({ ...usual, ...rules }), deadTime: 300_000, retryTime: 60_000 });
+}
+
+function drain(machine: Scheduler<number>): Entry<number>[] {
+  const taken: Entry<number>[] = [];
+  for (let entry = machine.next(); entry !== undefined; entry = machine.next()) taken.push(entry);
+  return taken;
+}
+
+function fill(machine: Scheduler<number>, queue: string, count: number, transport = 'smtp', first = 0): void {
+  for (let i = 0; i < count; i++) machine.add({ transport, queue, load: first + i });
+}
+
+test('a destination gets no more deliveries at once than its window', () => {
+  const machine = scheduler();
+  fill(machine, 'a', 50);
+  assert.equal(drain(machine).length, 5);
+});
+
+test('mail of one destination goes out in the order it came', () => {
+  const machine = scheduler({ initialConcurrency: 1, concurrencyLimit: 1 });
+  fill(machine, 'a', 4);
+  const order: number[] = [];
+  for (let entry = machine.next(); entry !== undefined; entry = machine.next()) {
+    order.push(entry.load);
+    machine.finished(entry);
+  }
+  assert.deepEqual(order, [0, 1, 2, 3]);
+});
+
+test('destinations take turns, and so do transports', () => {
+  const machine = scheduler({ initialConcurrency: 2 });
+  fill(machine, 'a', 3);
+  fill(machine, 'b', 3);
+  fill(machine, 'x', 3, 'local');
+  assert.deepEqual(drain(machine).map(({ queue }) => queue), ['a', 'x', 'b', 'x', 'a', 'b']);
+});
+
+test('the window grows with success up to the limit, and only while it is used', () => {
+  const machine = scheduler({ concurrencyLimit: 8 });
+  fill(machine, 'a', 100);
+  let open = drain(machine);
+  for (let round = 0; round < 20; round++) {
+    for (const entry of open) machine.finished(entry);
+    open = drain(machine);
+    if (open.length === 0) break;
+    assert.ok(open.length <= 8);
+  }
+  const idle = scheduler();
+  for (let message = 0; message < 100; message++) {
+    fill(idle, 'a', 1);
+    idle.finished(idle.next()!);
+  }
+  fill(idle, 'a', 50);
+  assert.equal(drain(idle).length, 6);
+});
+
+test('after a failed cohort the destination is dead: what waits comes back, others go on', () => {
+  const machine = scheduler();
+  fill(machine, 'a', 20);
+  fill(machine, 'b', 1, 'smtp', 100);
+  const open = drain(machine).filter(({ queue }) => queue === 'a');
+  const given = open.flatMap((entry) => machine.finished(entry, down));
+  assert.equal(given.length, 15);
+  assert.deepEqual(machine.suspended('smtp', 'a'), down);
+  assert.equal(machine.suspended('smtp', 'b'), undefined);
+  machine.expire(299_999);
+  assert.deepEqual(machine.suspended('smtp', 'a'), down);
+  machine.expire(300_000);
+  assert.equal(machine.suspended('smtp', 'a'), undefined);
+});
+
+test('one failure among many makes the window smaller, not the destination dead', () => {
+  const machine = scheduler({ concurrencyLimit: 10 });
+  fill(machine, 'a', 30);
+  const [first, ...rest] = drain(machine);
+  assert.deepEqual(machine.finished(first!, down), []);
+  assert.equal(machine.suspended('smtp', 'a'), undefined);
+  for (const entry of rest) machine.finished(entry);
+  assert.ok(drain(machine).length > 0);
+});
+
+test('a transport without agent gives all its mail back and is tried again after transport_retry_time', () => {
+  const machine = scheduler();
+  fill(machine, 'a', 2, 'pipe');
+  fill(machine, 'b', 2);
+  const given = machine.transportFailed('pipe', down);
+  assert.equal(given.length, 2);
+  assert.deepEqual(drain(machine).map(({ transport }) => transport), ['smtp', 'smtp']);
+  assert.equal(machine.deadline(), 60_000);
+  machine.expire(60_000);
+  fill(machine, 'a', 1, 'pipe');
+  assert.equal(machine.next()?.transport, 'pipe');
+});
+
+test('flush: the dead are tried at once', () => {
+  const machine = scheduler({ initialConcurrency: 1 });
+  fill(machine, 'a', 2);
+  machine.finished(machine.next()!, down);
+  machine.revive();
+  fill(machine, 'a', 1);
+  assert.equal(machine.next()?.queue, 'a');
+});
+
+test('destinations without mail are forgotten, after a moment', () => {
+  const machine = scheduler();
+  for (let i = 0; i < 1000; i++) fill(machine, `d${i}`, 1);
+  for (const entry of drain(machine)) machine.finished(entry);
+  assert.equal(machine.size, 1000);
+  machine.expire(2000);
+  assert.equal(machine.size, 0);
+});
+
+test('connections are kept when deliveries come back to back, not for a first burst, and not when they come slowly', () => {
+  const machine = scheduler();
+  machine.expire(10_000);
+  fill(machine, 'a', 5);
+  const burst = drain(machine);
+  assert.deepEqual(burst.map(({ reuse }) => reuse?.store), [false, false, false, false, false]);
+  for (const entry of burst) machine.finished(entry);
+  fill(machine, 'a', 1);
+  const next = machine.next()!;
+  assert.deepEqual(next.reuse, { load: true, store: true });
+  machine.finished(next);
+  machine.expire(11_900);
+  fill(machine, 'a', 1);
+  assert.deepEqual(machine.next()!.reuse, { load: true, store: false });
+});
+
+test('100,000 messages to 1,000 destinations, each delivered once', () => {
+  const machine = scheduler();
+  for (let i = 0; i < 100_000; i++) machine.add({ transport: 'smtp', queue: `d${i % 1000}`, load: i });
+  const seen = new Set<number>();
+  const open: Entry<number>[] = [];
+  for (;;) {
+    for (let entry = machine.next(); entry !== undefined; entry = machine.next()) open.push(entry);
+    const entry = open.shift();
+    if (entry === undefined) break;
+    assert.ok(!seen.has(entry.load));
+    seen.add(entry.load);
+    machine.finished(entry);
+  }
+  assert.equal(seen.size, 100_000);
+});
+
+for (const [text, window, want] of [['1', 4, 1], ['0.5', 4, 0.5], ['1/concurrency', 4, 0.25], ['1 / sqrt_concurrency', 4, 0.5], ['2', 4, undefined], ['x', 4, undefined]] as const)
+  test(`feedback ${text}`, () => assert.equal(parseFeedback(text)?.(window), want));

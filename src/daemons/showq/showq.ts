@@ -1,0 +1,61 @@
+/**
+ * showq(8): tells whoever connects what is in the queue, and hangs up.
+ *
+ * A client that reads slowly holds up only itself, and one that goes away ends its listing.
+ */
+import type net from 'node:net';
+import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
+import { encodeShowq, showqFarewell, showqGreeting } from '../../ipc/showq.ts';
+import { listQueues, type ListingOptions } from '../../queue/listing.ts';
+import { QueuePaths } from '../../queue/queue-paths.ts';
+import type { Daemon, Service, Session, Tools } from '../../server/daemon.ts';
+
+/** Bytes that are gathered before they are sent; after each such portion others get their turn. */
+const portion = 16 << 10;
+
+class Showq implements Service {
+  readonly #options: Omit<ListingOptions, 'warn'>;
+
+  constructor({ config }: Tools) {
+    this.#options = {
+      paths: new QueuePaths({ hashQueueNames: config.get('hash_queue_names'), hashQueueDepth: config.get('hash_queue_depth') }),
+      emptyAddress: config.get('empty_address_recipient'),
+      duplicateLimit: config.get('duplicate_filter_limit'),
+      utf8: config.get('smtputf8_enable'),
+    };
+  }
+
+  async client({ socket, log }: Session): Promise<void> {
+    socket.on('error', () => undefined); // the client has heard enough
+    let text = showqGreeting;
+    for (const event of listQueues({ ...this.#options, warn: (warning) => log.warning(warning) })) {
+      text += encodeShowq(event);
+      if (text.length < portion) continue;
+      if (!await send(socket, text)) return;
+      text = '';
+    }
+    await send(socket, text + showqFarewell);
+  }
+}
+
+/** False when the client is gone. */
+async function send(socket: net.Socket, text: string): Promise<boolean> {
+  if (socket.destroyed || !socket.writable) return false;
+  if (socket.write(text, 'latin1')) await turn();
+  else await Promise.race([once(socket, 'drain'), once(socket, 'close')]).catch(() => undefined);
+  return !socket.destroyed;
+}
+
+export const daemon: Daemon = {
+  card: {
+    name: 'showq',
+    summary: 'lists the queue',
+    group: 'queue',
+    calls: [],
+    privileges: { user: 'mail_owner', network: false, writes: [] },
+    row: 'showq     unix  n       -       n       -       -       showq',
+    standards: [],
+  },
+  open: (tools) => new Showq(tools),
+};

@@ -1,0 +1,309 @@
+/**
+ * One delivery request, from its nexthop to an outcome for every recipient: which servers are tried, in which order, with
+ * which connections, and what is made of each failure.
+ *
+ * While further servers are left, temporary failures only cost this server its turn; with the last one they count. Hard
+ * failures count at once. The request ends with every recipient reported through the Outcome.
+ */
+import type { Delivery } from '../../delivery/agent.ts';
+import { isTraceOnly } from '../../delivery/reports.ts';
+import type { Recipient } from '../../ipc/deliver.ts';
+import type { HostAddress } from '../../network/destination.ts';
+import { nexthopList } from '../../network/nexthop.ts';
+import type { ClientOptions, Failure } from '../../protocol/smtp-client/steps.ts';
+import type { Connection, Ending } from './connection.ts';
+import type { Kept } from './connection-cache.ts';
+import { downgraded } from './downgrade.ts';
+import { addedHeaders } from './headers.ts';
+import type { Hops, Site } from './hops.ts';
+import { Ledger } from './ledger.ts';
+import type { Settings, TlsLevel } from './settings.ts';
+import { cacheWishes, needsSmtputf8, transactionOf } from './transaction.ts';
+
+export interface ErrandTools {
+  readonly settings: Settings;
+  readonly hops: Hops;
+  readonly clock: { now(): number };
+  readonly passOn: (transport: string, recipient: Recipient) => Promise<boolean>;
+}
+
+/** What holds while one server is tried. */
+interface Turn {
+  readonly connection: Connection;
+  readonly bestMx: boolean;
+  readonly address: string;
+  readonly endpoint: string;
+}
+
+/** Servers that are still to be tried, and how many had their turn. */
+interface Rest {
+  readonly addresses: readonly HostAddress[];
+  readonly count: number;
+}
+
+/** How far the servers of a destination have been gone through. */
+interface Walk {
+  tried: number;
+  sessions: number;
+  /** No other server of this destination follows. */
+  last: boolean;
+}
+
+/** The status of a failed TLS handshake. */
+const tlsTrouble = '4.7.5';
+const configurationError = { status: '4.3.5', reason: 'mail system configuration error' } as const;
+
+export class Errand {
+  private readonly delivery: Delivery;
+  private readonly tools: ErrandTools;
+  private readonly ledger: Ledger;
+  /** No destination follows. */
+  private finalNexthop = false;
+  /** Where good connections of this request are kept besides under their server; '' after the first. */
+  private destinationKey = '';
+  private wishes = { load: false, store: false };
+
+  constructor(delivery: Delivery, tools: ErrandTools) {
+    this.delivery = delivery;
+    this.tools = tools;
+    this.ledger = new Ledger(delivery, tools.settings, tools.clock);
+  }
+
+  /** Over the network: a list of destinations, then the fallback relays. */
+  async overInet(nexthop: string): Promise<void> {
+    const { settings } = this.tools;
+    if (!settings.destination.ipv4 && !settings.destination.ipv6) {
+      this.ledger.blame({ status: '4.4.4', reason: 'all network protocols are disabled' });
+      return this.ledger.settleRest();
+    }
+    const named = nexthopList(nexthop);
+    const all = [...named, ...nexthopList(settings.fallbackRelay)];
+    let last = -1;
+    for (const [number, text] of all.entries()) {
+      if (this.ledger.left.length === 0 || this.finalNexthop) break;
+      last = number;
+      this.finalNexthop = number === all.length - 1;
+      await this.toSite(text, number === 0);
+    }
+    await this.settle(last >= named.length, named[0] ?? '');
+  }
+
+  /** Nothing is left to be tried. */
+  private async settle(atFallback: boolean, firstSite: string): Promise<void> {
+    const { ledger, tools: { settings, passOn } } = this;
+    const smtp = settings.program === 'smtp';
+    if (atFallback) ledger.excuse('smtp_fallback_relay');
+    else if (smtp && firstSite === settings.relayhost) ledger.excuse('relayhost');
+    else if (smtp && settings.bestMxTransport !== '' && loops(ledger.why)) await ledger.passRest((recipient) => passOn(settings.bestMxTransport, recipient));
+    await ledger.settleRest();
+  }
+
+  /** To a program on this machine. */
+  async overUnix(path: string): Promise<void> {
+    const { settings, hops } = this.tools;
+    if (settings.fallbackRelay !== '')
+      this.delivery.log.warning(`ignoring "${settings.program}_fallback_relay = ${settings.fallbackRelay}" setting for non-TCP connections`);
+    this.cachePolicy(path, path);
+    this.ledger.finalServer = true;
+    const endpoint = this.key('unix', path);
+    const kept = this.wishes.load ? hops.cache.take(endpoint) : undefined;
+    if (!kept || (await this.reuse(kept, this.tlsWish())) === 'stale') {
+      const options = hops.unixOptions(path);
+      this.ledger.tls = this.tlsWish(options.tls);
+      const opened = await hops.openUnix(path, options, this.delivery.log);
+      if ('why' in opened) this.ledger.blame(opened.why);
+      else await this.fresh({ connection: opened.connection, bestMx: false, address: path, endpoint }, () => {});
+    }
+    await this.ledger.settleRest();
+  }
+
+  private async toSite(text: string, first: boolean): Promise<void> {
+    const site = await this.tools.hops.find(text, this.delivery.log);
+    this.ledger.why = undefined;
+    if ('trouble' in site) {
+      this.delivery.log.warning(site.trouble);
+      return this.ledger.blame(configurationError);
+    }
+    if (site.why) this.ledger.blame(site.why);
+    if (site.selfIsMx || (site.addresses.length === 0 && loops(site.why))) this.finalNexthop = true;
+    if (site.addresses.length === 0) return;
+    if (first) this.cachePolicy(site.host, text);
+    const rest = await this.overKept(site);
+    await this.overFresh(site, rest);
+  }
+
+  // ---- connections that are open already
+
+  /** Returns what is left to be tried, and how many servers had their turn. */
+  private async overKept(site: Site): Promise<Rest> {
+    let rest: Rest = { addresses: site.addresses, count: 0 };
+    if (!this.wishes.load) return rest;
+    // The log says what was asked for with this server; for a connection found under the destination's name nothing was.
+    if (this.destinationKey !== '') rest = await this.tryKept(this.destinationKey, rest, '');
+    const best = site.addresses[0]!.preference;
+    for (const each of site.addresses) {
+      if (this.ledger.left.length === 0 || each.preference !== best || !rest.addresses.includes(each)) continue;
+      rest = await this.tryKept(this.endpointKey(each, site), rest, this.tlsWish());
+    }
+    return rest;
+  }
+
+  private async tryKept(key: string, rest: Rest, tls: string): Promise<Rest> {
+    const kept = this.tools.hops.cache.take(key);
+    if (!kept) return rest;
+    const count = rest.count + 1;
+    const { sessionLimit, addressLimit } = this.tools.settings;
+    const exhausted = count === sessionLimit || count === addressLimit;
+    const addresses = exhausted ? [] : rest.addresses.filter(({ address }) => address !== kept.address);
+    this.ledger.finalServer = this.finalNexthop && addresses.length === 0;
+    if ((await this.reuse(kept, tls)) !== 'stale') return { addresses, count };
+    this.ledger.finalServer = false;
+    return rest;
+  }
+
+  private async reuse(kept: Kept, tls: string): Promise<Ending> {
+    this.ledger.tls = tls;
+    return this.transfer({ connection: kept.connection, bestMx: kept.bestMx, address: kept.address, endpoint: kept.keys.endpoint });
+  }
+
+  // ---- new connections
+
+  private async overFresh(site: Site, { addresses, count }: Rest): Promise<void> {
+    const { settings } = this.tools;
+    const walk = { tried: count, sessions: count, last: false };
+    for (const [at, to] of addresses.entries()) {
+      if (this.ledger.left.length === 0 || walk.last) break;
+      walk.last = ++walk.tried === settings.addressLimit || at === addresses.length - 1;
+      if (await this.overKeptBackup(to, site, walk)) continue;
+      // A server that cannot do TLS in spite of what it says gets the mail without, where that is allowed.
+      if ((await this.overNew(to, site, walk, settings.tlsLevel)) === 'retry without TLS') await this.overNew(to, site, walk, 'none');
+    }
+  }
+
+  /** True: a connection to this less preferred server was there, and has had its turn. */
+  private async overKeptBackup(to: HostAddress, site: Site, walk: Walk): Promise<boolean> {
+    const kept = this.wishes.load && to.preference !== site.addresses[0]!.preference ? this.tools.hops.cache.take(this.endpointKey(to, site)) : undefined;
+    if (!kept) return false;
+    const before = { ...walk };
+    this.beginSession(walk);
+    if ((await this.reuse(kept, this.tlsWish())) !== 'stale') return true;
+    Object.assign(walk, before);
+    return false;
+  }
+
+  /** One more session with this destination; it may be the last one allowed. */
+  private beginSession(walk: Walk): void {
+    if (++walk.sessions === this.tools.settings.sessionLimit) walk.last = true;
+    this.ledger.finalServer = this.finalNexthop && walk.last;
+  }
+
+  private async overNew(to: HostAddress, site: Site, walk: Walk, tls: TlsLevel): Promise<'over' | 'retry without TLS'> {
+    const { hops } = this.tools;
+    const { log, request } = this.delivery;
+    const bestMx = to.preference === site.addresses[0]!.preference;
+    const options = hops.options(to, site, bestMx, tls, request.nexthop);
+    this.ledger.tls = this.tlsWish(tls);
+    const opened = await hops.openInet(to, site, options, log);
+    if ('why' in opened) {
+      this.ledger.blame(opened.why);
+      log.info(opened.why.reason);
+      return 'over';
+    }
+    this.ledger.finalServer = this.finalNexthop && walk.last;
+    return this.fresh({ connection: opened.connection, bestMx, address: to.address, endpoint: this.endpointKey(to, site) }, () => this.beginSession(walk));
+  }
+
+  private async fresh(turn: Turn, begin: () => void): Promise<'over' | 'retry without TLS'> {
+    const { options } = turn.connection;
+    const failure = await turn.connection.handshake();
+    if (failure) return this.handshakeFailed(failure, options);
+    this.ledger.tls = this.tlsText(turn.connection);
+    if (turn.connection.offersTls && this.tools.settings.noteTlsOffer && options.tls === 'none')
+      this.delivery.log.info(`Host offered STARTTLS: [${options.peer.host}]`);
+    begin();
+    await this.transfer(turn);
+    return 'over';
+  }
+
+  // Trouble with TLS that nobody insists on says nothing about the destination as a whole.
+  private async handshakeFailed(failure: Failure, { tls, peer }: ClientOptions): Promise<'over' | 'retry without TLS'> {
+    const { ledger, delivery: { log, request } } = this;
+    const optional = failure.status === tlsTrouble && tls === 'may';
+    if (optional && this.mayRetryPlain()) {
+      log.info(`${request.queueId}: ${failure.reason}`);
+      return 'retry without TLS';
+    }
+    await ledger.fail(ledger.left, optional ? { ...failure, scope: 'message' } : failure, peer.nameAddressPort);
+    ledger.turnOver();
+    return 'over';
+  }
+
+  // The first attempts are with TLS only: the trouble may pass.
+  private mayRetryPlain(): boolean {
+    const { flags, times } = this.delivery.request;
+    return isTraceOnly(flags) || times.activeArrival - times.incomingArrival >= this.tools.settings.minBackoff;
+  }
+
+  /** What the log says before it is known whether TLS is used. */
+  private tlsWish(level = this.tools.settings.tlsLevel): string {
+    return this.tools.settings.logTlsStatus ? `${level}?` : '';
+  }
+
+  private tlsText({ options, secured }: Connection): string {
+    if (!this.tools.settings.logTlsStatus) return '';
+    return secured !== undefined || options.tls === 'none' ? options.tls : `${options.tls}:none`;
+  }
+
+  /** The message, over a connection that is ready for it. */
+  private async transfer(turn: Turn): Promise<Ending> {
+    const { connection } = turn;
+    const { delivery: { request, log }, ledger, tools: { settings } } = this;
+    const convert = settings.convertMime && !connection.offersEightBit && request.encoding !== '7bit';
+    const transaction = transactionOf(request, ledger.left, settings, { keep: this.wishes.store, converted: convert });
+    const ending = await connection.exchange(transaction, this.content(convert), ledger.begin(connection), log);
+    if (ending === 'orderly') ledger.complete = true;
+    if (ending !== 'stale') this.keep(turn);
+    ledger.turnOver();
+    return ending;
+  }
+
+  private content(convert: boolean): AsyncIterable<Buffer> {
+    const { settings } = this.tools;
+    const headers = addedHeaders(settings, this.delivery.request);
+    const content = headers === '' ? this.delivery.content() : withFront(headers, this.delivery.content());
+    return convert ? downgraded(content, settings.mimeLimits) : content;
+  }
+
+  // The first good connection is also kept under the destination's name: so the next request need not try dead servers again.
+  private keep({ connection, bestMx, address, endpoint }: Turn): void {
+    if (!connection.usable) return;
+    this.tools.hops.cache.keep({ connection, bestMx, address, keys: { destination: this.destinationKey, endpoint } });
+    this.destinationKey = '';
+  }
+
+  // ---- what is known about connections to be kept
+
+  private cachePolicy(destination: string, text: string): void {
+    const { settings: { cache }, hops } = this.tools;
+    if (hops.alwaysKept(destination)) this.wishes = { load: true, store: true };
+    else if (cache.onDemand) this.wishes = cacheWishes(this.delivery.request);
+    if (this.wishes.load || this.wishes.store) this.destinationKey = this.key('destination', text);
+  }
+
+  private endpointKey(to: HostAddress, site: Site): string {
+    return this.key('server', `${to.address}:${to.port || site.port}`);
+  }
+
+  private key(kind: string, name: string): string {
+    return `${kind}\n${name}\n${needsSmtputf8(this.delivery.request) ? 'smtputf8' : ''}`;
+  }
+}
+
+function loops(why: { readonly status: string } | undefined): boolean {
+  return why !== undefined && /^[45]\.4\.6$/.test(why.status);
+}
+
+async function* withFront(front: string, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield Buffer.from(front, 'latin1');
+  yield* content;
+}

@@ -1,0 +1,121 @@
+/**
+ * The way to servers: destinations to addresses, addresses to open connections, and the connections that are kept.
+ *
+ * One per service; what it knows of names and servers is shared by all requests.
+ */
+import { tcpPort } from '../../config/tcp-ports.ts';
+import type { Log } from '../../log/log.ts';
+import { connectInet, connectUnix } from '../../network/connect.ts';
+import type { Connected } from '../../network/connect.ts';
+import { domainAddresses, hostAddresses, serviceAddresses } from '../../network/destination.ts';
+import type { DestinationTools, Destinations, HostAddress, Why } from '../../network/destination.ts';
+import type { Dns } from '../../network/dns.ts';
+import type { HostsFile } from '../../network/hosts-file.ts';
+import { lookupNative } from '../../network/native-lookup.ts';
+import { parseNexthop } from '../../network/nexthop.ts';
+import type { BadNexthop } from '../../network/nexthop.ts';
+import type { Ticker } from '../../network/ticker.ts';
+import { discardList } from '../../protocol/smtp-client/features.ts';
+import type { ClientOptions } from '../../protocol/smtp-client/steps.ts';
+import { Connection } from './connection.ts';
+import { ConnectionCache } from './connection-cache.ts';
+import type { Settings, TlsLevel } from './settings.ts';
+
+export interface HopTools {
+  readonly settings: Settings;
+  readonly ticker: Ticker;
+  readonly dns: Dns;
+  readonly hosts: HostsFile;
+  readonly random: () => number;
+  /** Value of the discard-keywords table for a server's address; undefined: the table does not say. */
+  readonly discard: (address: string) => string | undefined;
+  readonly alwaysKept: (destination: string) => boolean;
+  readonly usesSrv: (service: string) => boolean;
+}
+
+/** A destination and what was found about it. */
+export interface Site extends Destinations {
+  readonly host: string;
+  readonly port: number;
+  /** A greeting with our own name means that mail goes in circles. */
+  readonly detectLoop: boolean;
+}
+
+export type Opened = { readonly connection: Connection } | { readonly why: Why };
+
+const smtpPort = 25;
+
+export class Hops {
+  readonly cache: ConnectionCache;
+  private readonly tools: HopTools;
+
+  constructor(tools: HopTools) {
+    this.tools = tools;
+    this.cache = new ConnectionCache(tools.ticker, tools.settings.cache.timeLimit);
+  }
+
+  alwaysKept(destination: string): boolean {
+    return this.tools.alwaysKept(destination);
+  }
+
+  async find(text: string, log: Log): Promise<Site | BadNexthop> {
+    const { settings } = this.tools;
+    const nexthop = parseNexthop(text, settings.defaultService, (service) => tcpPort(service, settings.knownTcpPorts));
+    if ('trouble' in nexthop) return nexthop;
+    const { host, port } = nexthop;
+    const smtp = settings.program === 'smtp';
+    const detectLoop = smtp && port === smtpPort;
+    const found = await this.addresses(nexthop, smtp, detectLoop, log);
+    return { ...found, host, port, detectLoop };
+  }
+
+  private addresses({ host, literal, service }: { host: string; literal: boolean; service: string }, smtp: boolean, detectLoop: boolean, log: Log): Promise<Destinations> {
+    const tools = this.destinationTools(log);
+    const plain = literal || !this.tools.settings.dnsEnabled;
+    if (!plain && this.tools.usesSrv(service)) return serviceAddresses(host, service, smtp, detectLoop, tools);
+    return plain || !smtp ? hostAddresses(host, detectLoop, tools) : domainAddresses(host, detectLoop, tools);
+  }
+
+  private destinationTools(log: Log): DestinationTools {
+    const { settings, dns, hosts, random } = this.tools;
+    return { settings: settings.destination, dns, own: settings.own, random, log, native: (host) => lookupNative(host, hosts, dns) };
+  }
+
+  options(to: HostAddress, site: Site, bestMx: boolean, tls: TlsLevel, nexthop: string): ClientOptions {
+    return this.clientOptions(to.host, to.address, to.port || site.port, { detect: site.detectLoop, bestMx, nexthop }, tls);
+  }
+
+  unixOptions(path: string): ClientOptions {
+    const { settings } = this.tools;
+    // TLS to oneself is wasted unless it is asked for.
+    return this.clientOptions(settings.client.myHostname, path, 0, { detect: false, bestMx: false, nexthop: path }, settings.tlsLevel === 'encrypt' ? 'encrypt' : 'none');
+  }
+
+  private clientOptions(host: string, address: string, port: number, loop: ClientOptions['loop'], tls: TlsLevel): ClientOptions {
+    const { settings } = this.tools;
+    const { keywords, log } = discardList(this.tools.discard(address) ?? settings.discardKeywords);
+    const nameAddress = `${host}[${address}]`;
+    const peer = { host, address, nameAddress, nameAddressPort: port === 0 ? nameAddress : `${nameAddress}:${port}` };
+    return { settings: settings.client, peer, discard: keywords, discardLog: log, loop, tls };
+  }
+
+  async openInet(to: HostAddress, site: Site, options: ClientOptions, log: Log): Promise<Opened> {
+    const { settings: { bind, connectTimeout }, ticker } = this.tools;
+    const connected = await connectInet(to.address, to.port || site.port, {
+      ticker, timeout: connectTimeout, bindAddress: bind[to.family], bindEnforce: bind.enforce,
+      warn: (text) => log.warning(`smtp_connect_addr: ${text}`),
+    });
+    return this.opened(connected, options, log);
+  }
+
+  async openUnix(path: string, options: ClientOptions, log: Log): Promise<Opened> {
+    return this.opened(await connectUnix(path, { ticker: this.tools.ticker, timeout: this.tools.settings.connectTimeout }), options, log);
+  }
+
+  private opened(connected: Connected, options: ClientOptions, log: Log): Opened {
+    if ('socket' in connected) return { connection: new Connection(connected.socket, options, this.tools.ticker, log) };
+    const { code, text } = connected.trouble;
+    if (code === 'BIND') return { why: { status: '4.4.0', reason: text } };
+    return { why: { status: '4.4.1', reason: `connect to ${options.peer.nameAddressPort}: ${text}` } };
+  }
+}

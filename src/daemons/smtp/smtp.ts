@@ -1,0 +1,124 @@
+/**
+ * smtp(8) and lmtp(8): take mail to servers elsewhere, or to a program on this machine that speaks LMTP.
+ *
+ * The story of a request is in delivery.ts, the way to servers in hops.ts, the dialogue in protocol/smtp-client.
+ */
+import { tcpPort } from '../../config/tcp-ports.ts';
+import { openAgent } from '../../delivery/agent.ts';
+import type { AgentOptions, Delivery } from '../../delivery/agent.ts';
+import { DeliveredTo } from '../../delivery/delivered-to.ts';
+import { passOn } from '../../delivery/pass.ts';
+import { reportServices } from '../../delivery/reports.ts';
+import type { Report } from '../../delivery/reports.ts';
+import { HostsFile } from '../../network/hosts-file.ts';
+import { Resolver } from '../../network/resolver.ts';
+import type { Daemon, Service, Tools } from '../../server/daemon.ts';
+import { matchSources } from '../../tables/lists.ts';
+import { openMaps } from '../../tables/maps.ts';
+import { tableContext } from '../../tables/table.ts';
+import { stringList } from '../../text/match-list.ts';
+import type { MatchList } from '../../text/match-list.ts';
+import { isPending } from '../../text/maybe.ts';
+import { Errand } from './delivery.ts';
+import { Hops } from './hops.ts';
+import { readSettings } from './settings.ts';
+import type { Settings } from './settings.ts';
+
+interface Prepared {
+  readonly settings: Settings;
+  readonly hops: Hops;
+  readonly tools: Tools;
+}
+
+function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
+  const { config, log, clock, row } = tools;
+  // Names of ports are asked for after chroot; the file is read with the first name that is not known otherwise.
+  tcpPort('-');
+  const settings = readSettings(config, row.program === 'lmtp' ? 'lmtp' : 'smtp', row.args);
+  const context = tableContext(config, log, tools.restart);
+  const discardMaps = openMaps(settings.discardMaps, context, `${settings.program}_discard_ehlo_keyword_address_maps`);
+  const list = (name: string, text: string): ((word: string) => boolean) => {
+    const words: MatchList | undefined = text === '' ? undefined : stringList(name, text, matchSources(context));
+    return (word) => words !== undefined && words.match(word) === true;
+  };
+  const hops = new Hops({
+    settings, ticker: clock, random: Math.random,
+    dns: new Resolver({
+      ticker: clock, warn: (text) => log.warning(text), file: config.get('resolver_configuration'),
+      cacheLimit: config.get('resolver_cache_limit'), queryLimit: config.get('resolver_query_limit'),
+    }),
+    hosts: new HostsFile(config.get('resolver_hosts_file'), clock),
+    discard: (address) => {
+      const value = discardMaps.find(address);
+      return isPending(value) ? undefined : value;
+    },
+    alwaysKept: list(`${settings.program}_connection_cache_destinations`, settings.cache.destinations),
+    usesSrv: list('use_srv_lookup', settings.srvServices),
+  });
+  const filter = openMaps(settings.statusFilter, context, `${settings.program}_delivery_status_filter`, { fold: false });
+  const prepared = { settings, hops, tools };
+  return {
+    ...prepared,
+    options: {
+      deliver: (delivery) => deliver(delivery, prepared),
+      statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text),
+    },
+  };
+}
+
+async function deliver(delivery: Delivery, { settings, hops, tools }: Prepared): Promise<void> {
+  const { request, outcome, log } = delivery;
+  const refusal = await refuse(delivery, settings, tools.row.service);
+  if (refusal) {
+    outcome.unreachable(refusal);
+    return outcome.all('failed', refusal);
+  }
+  const errand = new Errand(delivery, {
+    settings, hops, clock: tools.clock,
+    passOn: (transport, recipient) => passOn(transport, request, recipient, { services: tools.services, reports: outcome.reports, log }),
+  });
+  const { nexthop } = request;
+  if (settings.program === 'smtp') return errand.overInet(nexthop);
+  if (nexthop.startsWith('unix:')) return errand.overUnix(nexthop.slice('unix:'.length));
+  return errand.overInet(nexthop.startsWith('inet:') ? nexthop.slice('inet:'.length) : nexthop);
+}
+
+// Headers that name the recipient fit one recipient only; and where one of them names ours already, the mail has been here.
+async function refuse({ request, content, log }: Delivery, { flags }: Settings, service: string): Promise<Report | undefined> {
+  const [recipient] = request.recipients;
+  const wrong = flags.deliveredTo ? 'D' : flags.originalTo ? 'O' : '';
+  if (wrong !== '' && request.recipients.length > 1) {
+    log.warning(`flag \`${wrong}' requires ${service}_destination_recipient_limit = 1`);
+    return { dsn: '4.3.5', text: 'mail system configuration error', relay: 'none' };
+  }
+  if (!flags.deliveredTo || !recipient || !(await DeliveredTo.of(content())).has(recipient.address)) return undefined;
+  return { dsn: '5.4.6', text: `mail forwarding loop for ${recipient.address}`, relay: 'none' };
+}
+
+function open(tools: Tools): Service {
+  let hops: Hops | undefined;
+  const agent = openAgent(tools, () => {
+    const prepared = prepare(tools);
+    hops = prepared.hops;
+    return prepared.options;
+  });
+  return {
+    client: (session) => agent.client(session),
+    calls: agent.calls,
+    busy: () => agent.busy(),
+    drain: () => hops?.cache.close(),
+  };
+}
+
+export const daemon: Daemon = {
+  card: {
+    name: 'smtp',
+    summary: 'takes mail to servers that speak SMTP or LMTP',
+    group: 'network out',
+    calls: [...reportServices, 'deliver'],
+    privileges: { user: 'mail_owner', network: true, writes: ['active'] },
+    row: 'smtp      unix  -       -       n       -       -       smtp',
+    standards: ['RFC 5321', 'RFC 2033', 'RFC 1870', 'RFC 2034', 'RFC 2920', 'RFC 3207', 'RFC 3461', 'RFC 3463', 'RFC 6152', 'RFC 6531', 'RFC 7505'],
+  },
+  open,
+};

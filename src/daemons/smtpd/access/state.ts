@@ -1,0 +1,94 @@
+/**
+ * What restrictions look at and what they leave behind, for one client session.
+ *
+ * `DUNNO` (undefined) passes the question on to the next restriction; `permit` ends the list; `refuse` ends the evaluation. A
+ * deferral that depends on the outcome (defer_if_permit, defer_if_reject) is noted here and applied at the end.
+ */
+import type { Log } from '../../../log/log.ts';
+import type { Resolved } from './resolver.ts';
+import type { Reply } from '../../../protocol/smtp-server/steps.ts';
+import type { MaybePromise } from '../../../text/maybe.ts';
+
+export type Decision = undefined | { readonly kind: 'permit' } | { readonly kind: 'refuse'; readonly reply: Reply };
+
+export const permit: Decision = { kind: 'permit' };
+
+/** A refusal before it is worded for the wire: the part of the envelope it is about stands in front. */
+export interface Refusal {
+  readonly code: number;
+  readonly status: string;
+  readonly text: string;
+  /** warn_if_reject does not soften trouble of our own (tables, configuration). */
+  readonly isTrouble?: boolean;
+}
+
+export interface Client {
+  readonly name: string;
+  readonly reverseName: string;
+  /** 'ok', or why the name is unknown: 'permanent' (no name, or it does not lead back) or 'temporary'. */
+  readonly nameStatus: 'ok' | 'temporary' | 'permanent';
+  readonly reverseStatus: 'ok' | 'temporary' | 'permanent';
+  readonly address: string;
+  /** As in an address literal. */
+  readonly literal: string;
+  readonly port: string;
+  /** `name[address]` */
+  readonly label: string;
+  readonly serverAddress: string;
+  readonly serverPort: string;
+}
+
+/** What the access tables asked for beside accepting or refusing. */
+export interface SideEffects {
+  hold: boolean;
+  discard: boolean;
+  filter: string | undefined;
+  redirect: string | undefined;
+  prepend: string[];
+  bcc: string[];
+}
+
+export const noSideEffects = (): SideEffects => ({ hold: false, discard: false, filter: undefined, redirect: undefined, prepend: [], bcc: [] });
+
+/** The class of a restriction list: what its refusals are about. */
+export type ReplyClass = 'Client host' | 'Helo command' | 'Sender address' | 'Recipient address' | 'Data command' | 'End-of-data' | 'Etrn command';
+
+export interface AccessState {
+  readonly client: Client;
+  /** The session's voice. */
+  readonly log: Log;
+  helo: string | undefined;
+  protocol: string;
+  sender: string | undefined;
+  recipient: string | undefined;
+  recipientCount: number;
+  /** The command being answered, for the log: CONNECT, EHLO, MAIL, RCPT, ... */
+  where: string;
+  queueId: string | undefined;
+  effects: SideEffects;
+  deferIfPermit: Refusal | undefined;
+  deferIfReject: Refusal | undefined;
+  /** The restriction at hand only warns. */
+  warnOnly: boolean;
+  recipientChecked: boolean;
+  senderChecked: boolean;
+  depth: number;
+  /** May this command be pipelined with what is already in the buffer (reject_unauth_pipelining)? */
+  pipelinesIllegally: boolean;
+}
+
+/** What restrictions may ask of the world. */
+export interface AccessTools {
+  resolve(sender: string, recipient: string): MaybePromise<Resolved>;
+  log(what: string, state: AccessState, text: string): void;
+  warn(text: string): void;
+}
+
+/** One restriction, ready to be asked. */
+export type Restriction = (state: AccessState, about: Subject) => MaybePromise<Decision>;
+
+/** What the list at hand is about: the reply's `<subject>: Class rejected: ...`. */
+export interface Subject {
+  readonly name: string;
+  readonly replyClass: ReplyClass;
+}

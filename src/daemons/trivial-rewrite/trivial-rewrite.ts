@@ -1,0 +1,127 @@
+/**
+ * trivial-rewrite(8): puts addresses in full form and says where recipients go.
+ *
+ * Its tables are opened before chroot. A table that cannot be asked gives the reply's `fail` flag, never a wrong route. Tables
+ * notice changes by themselves; a changed parameter needs `postfix reload`.
+ */
+import { resolveFlag, rewriteService } from '../../ipc/rewrite.ts';
+import type { Calls } from '../../ipc/service.ts';
+import { serveCalls } from '../../ipc/serve.ts';
+import { scanAddress, externalize } from '../../message/address-tokens.ts';
+import type { Daemon, Service, Tools } from '../../server/daemon.ts';
+import { addressRules, domainsWithParents, exactDomains, localDomains } from '../../tables/lists.ts';
+import { addressTableSearch, findAddress, parentsMatch, transportSearch, type AddressRules, type AddressSearch } from '../../tables/mail-address-find.ts';
+import { openMaps } from '../../tables/maps.ts';
+import { tableContext, TableTrouble, type TableContext } from '../../tables/table.ts';
+import { chain, type MaybePromise } from '../../text/maybe.ts';
+import { resolveAddress, type Resolved, type RoutingRules } from './resolve-address.ts';
+import { rewriteAddress, type RewriteContext, type RewriteRules } from './rewrite-address.ts';
+
+const parameters = [
+  'myhostname', 'myorigin', 'mydomain', 'remote_header_rewrite_domain', 'swap_bangpath', 'allow_percent_hack', 'append_at_myorigin',
+  'append_dot_mydomain', 'resolve_null_domain', 'resolve_dequoted_address', 'resolve_numeric_domain', 'empty_address_recipient',
+  'local_transport', 'virtual_transport', 'relay_transport', 'default_transport', 'relayhost', 'allow_min_user', 'smtputf8_enable',
+  'show_user_unknown_table_name', 'relocated_prefix_enable', 'empty_address_relayhost_maps_lookup_key',
+  'empty_address_default_transport_maps_lookup_key', 'address_verify_local_transport', 'address_verify_virtual_transport',
+  'address_verify_relay_transport', 'address_verify_default_transport', 'address_verify_relayhost',
+] as const;
+
+export const daemon: Daemon = {
+  card: {
+    name: 'trivial-rewrite',
+    summary: 'address rewriting and resolving',
+    group: 'queue',
+    calls: [],
+    privileges: { user: 'mail_owner', network: false, writes: [] },
+    row: 'rewrite   unix  -       -       n       -       -       trivial-rewrite',
+    standards: ['RFC 5321', 'RFC 5322'],
+  },
+  open,
+};
+
+function open(tools: Tools): Service {
+  const calls = rewriter(tools);
+  return { calls, client: ({ socket, log, ending }) => serveCalls(socket, rewriteService, calls, log, ending) };
+}
+
+function rewriter(tools: Tools): Calls<typeof rewriteService> {
+  const view = tools.config.view(parameters);
+  const context = tableContext(tools.config, tools.log, tools.restart);
+  const rules: RewriteRules = {
+    swapBangPath: view.swap_bangpath, percentHack: view.allow_percent_hack,
+    appendAtOrigin: view.append_at_myorigin, appendDotDomain: view.append_dot_mydomain,
+  };
+  const local: RewriteContext = { origin: view.myorigin, domain: view.mydomain };
+  const remote: RewriteContext = { origin: view.remote_header_rewrite_domain, domain: view.remote_header_rewrite_domain };
+  const routing = routingRules(tools, context, rules, local);
+  const probing: RoutingRules = {
+    ...routing,
+    localTransport: view.address_verify_local_transport, virtualTransport: view.address_verify_virtual_transport,
+    relayTransport: view.address_verify_relay_transport, defaultTransport: view.address_verify_default_transport, relayhost: view.address_verify_relayhost,
+    tables: { ...routing.tables, ...dependentTables(tools, context, routing, 'address_verify_') },
+  };
+  const resolve = (rule: RoutingRules) => ({ sender, address }: { sender: string; address: string }) => resolved(sender, address, rule);
+  return {
+    rewrite: ({ rule, address }) => ({ address: rewritten(address, rule === 'remote' ? remote : local, rules) }),
+    resolve: resolve(routing),
+    verify: resolve(probing),
+  };
+}
+
+function rewritten(address: string, context: RewriteContext, rules: RewriteRules): string {
+  return address === '' ? '' : externalize(rewriteAddress(scanAddress(address), context, rules));
+}
+
+async function resolved(sender: string, address: string, rules: RoutingRules): Promise<Resolved> {
+  try {
+    return await resolveAddress(sender, address, rules);
+  } catch (error) {
+    if (!(error instanceof TableTrouble)) throw error;
+    rules.warn(`${error.table} lookup failure`);
+    return { transport: '', nexthop: '', recipient: address, flags: resolveFlag.fail };
+  }
+}
+
+function routingRules(tools: Tools, context: TableContext, rules: RewriteRules, local: RewriteContext): RoutingRules {
+  const { config, log } = tools;
+  const view = config.view(parameters);
+  const isLocal = localDomains(config, context);
+  const base = {
+    ...rules, local, isLocal,
+    resolveNullDomain: view.resolve_null_domain, resolveDequoted: view.resolve_dequoted_address,
+    emptyAddress: view.empty_address_recipient, myhostname: view.myhostname,
+    localTransport: view.local_transport, virtualTransport: view.virtual_transport, relayTransport: view.relay_transport,
+    defaultTransport: view.default_transport, relayhost: view.relayhost,
+    nullRelayhostKey: view.empty_address_relayhost_maps_lookup_key, nullTransportKey: view.empty_address_default_transport_maps_lookup_key,
+    allowMinUser: view.allow_min_user, resolveNumericDomain: view.resolve_numeric_domain, smtputf8: view.smtputf8_enable,
+    showTableName: view.show_user_unknown_table_name, relocatedPrefix: view.relocated_prefix_enable,
+    warn: (text: string) => log.warning(text),
+  };
+  const tables = {
+    isVirtualAlias: exactDomains('virtual_alias_domains', config, context),
+    isVirtualMailbox: exactDomains('virtual_mailbox_domains', config, context),
+    isRelay: domainsWithParents('relay_domains', config, context),
+    relocated: finder('relocated_maps', tools, context, addressTableSearch, addressRules(config, isLocal)),
+    ...dependentTables(tools, context, base, ''),
+  };
+  return { ...base, tables };
+}
+
+/** The tables that probes (address_verify_*) have of their own. */
+function dependentTables(tools: Tools, context: TableContext, { isLocal }: Pick<RoutingRules, 'isLocal'>, prefix: '' | 'address_verify_') {
+  const rules = addressRules(tools.config, isLocal);
+  const plain = { ...rules, recipientDelimiter: '' };
+  const route = finder(`${prefix}transport_maps`, tools, context, transportSearch(parentsMatch('transport_maps', context)), rules);
+  const wildcard = openMaps(tools.config.text(`${prefix}transport_maps`), context, `${prefix}transport_maps`);
+  return {
+    transport: (recipient: string) => chain(route(recipient), (found) => found ?? wildcard.find('*')),
+    senderRelayhost: finder(`${prefix}sender_dependent_relayhost_maps`, tools, context, addressTableSearch, plain),
+    senderTransport: finder(`${prefix}sender_dependent_default_transport_maps`, tools, context, addressTableSearch, plain),
+  };
+}
+
+function finder(name: string, tools: Tools, context: TableContext, search: AddressSearch, rules: AddressRules): (address: string) => MaybePromise<string | undefined> {
+  const maps = openMaps(tools.config.text(name), context, name);
+  if (maps.isEmpty) return () => undefined;
+  return (address) => chain(findAddress(maps, address, search, rules), (match) => match?.value);
+}

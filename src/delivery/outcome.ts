@@ -1,0 +1,113 @@
+/**
+ * The outcome of one delivery request: what was reported for each recipient, what is marked done in the queue file, and the
+ * answer to the queue manager.
+ *
+ *   await outcome.sent(recipient, { dsn: '2.0.0', text: 'delivered to mailbox' });
+ *
+ * A recipient is marked done only after its report was recorded. What cannot be recorded or marked stays deferred. Nothing
+ * here throws or rejects.
+ */
+import { noDsn, type DeliveryReply, type DeliveryRequest, type Dsn, type Recipient } from '../ipc/deliver.ts';
+import type { Log } from '../log/log.ts';
+import { chain, type MaybePromise } from '../text/maybe.ts';
+import { dsnOf, type Report, type Reports } from './reports.ts';
+
+export type { Report } from './reports.ts';
+
+export interface OutcomeContext {
+  readonly request: DeliveryRequest;
+  readonly reports: Reports;
+  readonly log: Log;
+  /** The open queue file. */
+  readonly file: { done(offset: number): void };
+  /** What log lines say behind `relay=` when a report does not: the service name, or 'none'. */
+  readonly relay: string;
+}
+
+export class Outcome {
+  readonly request: DeliveryRequest;
+  readonly reports: Reports;
+  readonly relay: string;
+  readonly #log: Log;
+  readonly #file: { done(offset: number): void };
+  readonly #reported = new Set<Recipient>();
+  #status = 0;
+  #hop: Dsn = noDsn;
+
+  constructor({ request, reports, log, file, relay }: OutcomeContext) {
+    this.request = request;
+    this.reports = reports;
+    this.relay = relay;
+    this.#log = log;
+    this.#file = file;
+  }
+
+  sent(recipient: Recipient, report: Report): MaybePromise<boolean> {
+    return this.#settle(recipient, this.reports.sent(this.request, recipient, this.#full(report)));
+  }
+
+  deferred(recipient: Recipient, report: Report): MaybePromise<boolean> {
+    return this.#settle(recipient, this.reports.deferred(this.request, recipient, this.#full(report)));
+  }
+
+  bounced(recipient: Recipient, report: Report): MaybePromise<boolean> {
+    return this.#settle(recipient, this.reports.bounced(this.request, recipient, this.#full(report)));
+  }
+
+  /** bounced() for a status 5.x.x, else deferred(). */
+  failed(recipient: Recipient, report: Report): MaybePromise<boolean> {
+    return this.#settle(recipient, this.reports.failed(this.request, recipient, this.#full(report)));
+  }
+
+  /** The same outcome for every recipient that has none yet. */
+  async all(verdict: 'sent' | 'deferred' | 'bounced' | 'failed', report: Report): Promise<void> {
+    for (const recipient of this.request.recipients) {
+      if (!this.#reported.has(recipient)) await this[verdict](recipient, report);
+    }
+  }
+
+  /** The recipient's part is over; `settled` false means try again later. For agents that report by themselves. */
+  settle(recipient: Recipient, settled: boolean): boolean {
+    this.#reported.add(recipient);
+    if (settled && this.#mark(recipient)) return true;
+    this.#status = -1;
+    return false;
+  }
+
+  /** Has anything been said about this recipient? */
+  isReported(recipient: Recipient): boolean {
+    return this.#reported.has(recipient);
+  }
+
+  /** The destination as a whole is out of reach: the queue manager will not try it for a while. */
+  unreachable(report: Report): void {
+    this.#hop = dsnOf(report);
+  }
+
+  reply(): DeliveryReply {
+    const { recipients } = this.request;
+    const complete = recipients.length > 0 && recipients.every((recipient) => this.#reported.has(recipient));
+    return { status: complete ? this.#status : -1, hop: this.#hop };
+  }
+
+  #full(report: Report): Report {
+    return report.relay === undefined ? { ...report, relay: this.relay } : report;
+  }
+
+  #settle(recipient: Recipient, settled: MaybePromise<boolean>): MaybePromise<boolean> {
+    return chain(settled, (answer) => this.settle(recipient, answer));
+  }
+
+  // Offset 0 or -1: the recipient is not in this queue file (passed on by another agent, which marks it).
+  #mark(recipient: Recipient): boolean {
+    if (recipient.offset <= 0) return true;
+    try {
+      this.#file.done(recipient.offset);
+      return true;
+    } catch (error) {
+      this.#log.warning(`${this.request.queueId}: update queue file: ${(error as Error).message}`);
+      return false;
+    }
+  }
+}
+

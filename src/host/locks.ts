@@ -1,0 +1,70 @@
+/**
+ * Locks on open files: flock(2), which belongs to the open file, and fcntl(2), which belongs to the process, or ('ofd') to the
+ * open file; the two fcntl kinds keep each other out.
+ *
+ * Mind with fcntl locks: closing ANY descriptor of the same file in this process gives the lock up, and two parts of one
+ * process never keep each other out. No thread waits but in waitForLock: elsewhere waiting is asking again after a pause.
+ */
+import { constants } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
+import { bind, lastErrno, systemError } from './libc.ts';
+
+export type LockStyle = 'flock' | 'fcntl' | 'ofd';
+export type LockStrength = 'exclusive' | 'shared' | 'none';
+
+const { EAGAIN, EACCES } = constants.errno;
+const flock = bind('int flock(int fd, int operation)');
+const fcntlLock = bind('int fcntl(int fd, int command, void *lock)');
+
+const flockOperations = { shared: 1, exclusive: 2, none: 8 } as const;
+const flockNoWait = 4;
+const fcntlTypes = { shared: 0, exclusive: 1, none: 2 } as const;
+const setLock = { fcntl: 6, ofd: 37 } as const;
+const setLockWaiting = { fcntl: 7, ofd: 38 } as const;
+
+/** struct flock over the whole file. */
+function wholeFile(strength: LockStrength): Buffer {
+  const lock = Buffer.alloc(32);
+  lock.writeInt16LE(fcntlTypes[strength], 0);
+  return lock;
+}
+
+/** Take (or with 'none' give up) a lock now. False when someone else holds it; other trouble throws. */
+export function tryLock(fd: number, style: LockStyle, strength: LockStrength): boolean {
+  const result =
+    style === 'flock' ? flock(fd, flockOperations[strength] | flockNoWait) : fcntlLock(fd, setLock[style], wholeFile(strength));
+  if (result >= 0) return true;
+  const errno = lastErrno();
+  if (errno === EAGAIN || errno === EACCES) return false;
+  throw systemError(style, errno);
+}
+
+/**
+ * Take a lock, blocking the whole thread until it is free: for commands, and for locks that are never held longer than one
+ * small write.
+ */
+export function waitForLock(fd: number, style: LockStyle, strength: LockStrength): void {
+  for (;;) {
+    const result = style === 'flock' ? flock(fd, flockOperations[strength]) : fcntlLock(fd, setLockWaiting[style], wholeFile(strength));
+    if (result >= 0) return;
+    if (lastErrno() !== constants.errno.EINTR) throw systemError(style, lastErrno());
+  }
+}
+
+export interface LockPatience {
+  /** How often to ask in all. */
+  attempts: number;
+  /** Milliseconds between two times. */
+  delay: number;
+  /** Stands in for the clock in tests. */
+  sleep?: (milliseconds: number) => Promise<unknown>;
+}
+
+/** Ask again and again, as `deliver_lock_attempts` and `deliver_lock_delay` say. False when it never came free. */
+export async function lockPatiently(fd: number, style: LockStyle, strength: LockStrength, patience: LockPatience): Promise<boolean> {
+  for (let left = patience.attempts; left > 0; left--) {
+    if (tryLock(fd, style, strength)) return true;
+    if (left > 1) await (patience.sleep ?? pause)(patience.delay);
+  }
+  return false;
+}

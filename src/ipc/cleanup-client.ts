@@ -1,0 +1,207 @@
+/**
+ * The cleanup service over a socket, as mail sources see it: connections are kept and used for one message at a time.
+ *
+ * A connection that breaks in the middle of a message makes `end` answer with status `write`: nothing was kept. Records are
+ * gathered and written once per turn of the event loop.
+ */
+import net from 'node:net';
+import { recordType } from '../message/record.ts';
+import { RecordWriter } from '../message/record-writer.ts';
+import {
+  cleanupReplyShape, cleanupService, cleanupStatus, contentChunkRecord,
+  type Cleanup, type CleanupOptions, type CleanupReply, type CleanupSession,
+} from './cleanup.ts';
+import type { ConnectionLimits } from './connection.ts';
+import { ServiceTrouble } from './service.ts';
+import { attribute, decode, encode, type Shape, type ShapeValue } from './shape.ts';
+
+/** Bytes waiting for the socket beyond which a mail source should pause. */
+const enough = 256 << 10;
+/** Milliseconds between attempts to connect, and how many of them. */
+const connectPause = 200;
+const connectTries = 10;
+
+interface Waiting { readonly shape: Shape; readonly resolve: (value: object) => void; readonly reject: (trouble: Error) => void }
+
+class CleanupConnection {
+  readonly socket: net.Socket;
+  broken = false;
+  #input = '';
+  #waiting: Waiting | undefined;
+
+  constructor(path: string, limits: ConnectionLimits, released: () => void) {
+    this.socket = net.connect({ path });
+    let trouble = 'connection closed';
+    this.socket.setTimeout(limits.timeout);
+    this.socket.on('error', (error) => { trouble = error.message; });
+    this.socket.on('timeout', () => this.socket.destroy(new Error('no answer in time')));
+    this.socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    this.socket.on('end', () => this.socket.end());
+    this.socket.on('close', () => {
+      this.broken = true;
+      released();
+      this.#waiting?.reject(new ServiceTrouble(path, trouble));
+      this.#waiting = undefined;
+    });
+  }
+
+  expect<S extends Shape>(shape: S): Promise<ShapeValue<S>> {
+    if (this.broken) return Promise.reject(new ServiceTrouble('cleanup', 'connection closed'));
+    return new Promise((resolve, reject) => {
+      this.#waiting = { shape, resolve: resolve as (value: object) => void, reject };
+      this.#deliver();
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    this.#input += chunk.toString('latin1');
+    try {
+      this.#deliver();
+    } catch (error) {
+      this.socket.destroy(error as Error);
+    }
+  }
+
+  #deliver(): void {
+    const waiting = this.#waiting;
+    if (waiting === undefined) return;
+    const answer = decode(waiting.shape, this.#input);
+    if (answer === undefined) return;
+    this.#input = this.#input.slice(answer.next);
+    this.#waiting = undefined;
+    waiting.resolve(answer.value);
+  }
+}
+
+class RemoteSession implements CleanupSession {
+  readonly queueId: string;
+  readonly #connection: CleanupConnection;
+  readonly #writer = new RecordWriter();
+  readonly #release: (connection: CleanupConnection) => void;
+  #scheduled = false;
+
+  constructor(queueId: string, connection: CleanupConnection, release: (connection: CleanupConnection) => void) {
+    this.queueId = queueId;
+    this.#connection = connection;
+    this.#release = release;
+  }
+
+  record(type: number, text: string): void {
+    this.#writer.put(type, text);
+    this.#schedule();
+  }
+
+  message(): void {
+    this.record(recordType.message, '');
+  }
+
+  content(chunk: Buffer): boolean {
+    this.#writer.put(contentChunkRecord, chunk);
+    this.#schedule();
+    return this.#connection.broken || this.#connection.socket.writableLength < enough;
+  }
+
+  drained(): Promise<void> {
+    this.#flush();
+    const { socket } = this.#connection;
+    if (this.#connection.broken || socket.writableLength < enough) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        socket.off('drain', done).off('close', done);
+        resolve();
+      };
+      socket.on('drain', done).on('close', done);
+    });
+  }
+
+  extracted(): void {
+    this.record(recordType.extracted, '');
+  }
+
+  async end(): Promise<CleanupReply> {
+    this.record(recordType.end, '');
+    this.#flush();
+    try {
+      const reply = await this.#connection.expect(cleanupReplyShape);
+      this.#release(this.#connection);
+      return reply;
+    } catch {
+      return { status: cleanupStatus.write, reason: '' };
+    }
+  }
+
+  abort(): void {
+    this.#connection.socket.destroy();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#scheduled = false;
+    const { socket } = this.#connection;
+    const pieces = this.#writer.take();
+    if (this.#connection.broken || pieces.length === 0) return;
+    socket.cork();
+    for (const piece of pieces) socket.write(piece);
+    socket.uncork();
+  }
+}
+
+export class RemoteCleanup implements Cleanup {
+  readonly #path: string;
+  readonly #limits: ConnectionLimits;
+  readonly #free: CleanupConnection[] = [];
+
+  constructor(path: string, limits: ConnectionLimits) {
+    this.#path = path;
+    this.#limits = limits;
+  }
+
+  async open(options: CleanupOptions): Promise<CleanupSession> {
+    // A kept connection may have been ended by the other side just now: then the next one, at last a new one.
+    for (let kept = this.#free.pop(); kept !== undefined; kept = this.#free.pop()) {
+      if (kept.broken) continue;
+      try {
+        return await this.#begin(kept, options);
+      } catch { /* the next one */ }
+    }
+    return this.#begin(await this.#connect(), options);
+  }
+
+  /** A service that is being restarted, or has many callers, is tried again for a moment before its caller hears of it. */
+  async #connect(): Promise<CleanupConnection> {
+    for (let left = connectTries; ; left--) {
+      const connection: CleanupConnection = new CleanupConnection(this.#path, this.#limits, () => this.#forget(connection));
+      try {
+        await connection.expect({ protocol: 'text' });
+        return connection;
+      } catch (error) {
+        if (left === 0) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, connectPause));
+    }
+  }
+
+  async #begin(connection: CleanupConnection, options: CleanupOptions): Promise<CleanupSession> {
+    const shapes = cleanupService.requests.open;
+    connection.socket.setTimeout(this.#limits.timeout);
+    connection.socket.write(encode(shapes.request, options, attribute('request', 'open')), 'latin1');
+    const { queueId } = await connection.expect(shapes.reply);
+    return new RemoteSession(queueId, connection, (used) => this.#keep(used));
+  }
+
+  #keep(connection: CleanupConnection): void {
+    if (connection.broken) return;
+    connection.socket.setTimeout(this.#limits.idle);
+    this.#free.push(connection);
+  }
+
+  #forget(connection: CleanupConnection): void {
+    const at = this.#free.indexOf(connection);
+    if (at >= 0) this.#free.splice(at, 1);
+  }
+}

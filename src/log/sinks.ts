@@ -1,0 +1,190 @@
+/**
+ * Where log lines go: the system log, a file (maillog_file), standard output, standard error of a command, memory for tests.
+ *
+ * `write` never throws and never waits. Lines of one turn of the event loop leave together, in order; `flush` hands over what
+ * waits at once. What a sink cannot get rid of is kept up to a bound, then counted, and the count is logged when lines flow again.
+ */
+import { closeSync, constants, fchownSync, openSync, writeSync } from 'node:fs';
+import { SyslogSocket } from '../host/syslog.ts';
+import type { LogSink, Severity } from './log.ts';
+import { fileTime, syslogTime } from './timestamp.ts';
+
+export interface FileSinkOptions {
+  /** Writable descriptor, appending where it is a file; it stays the caller's. */
+  readonly fd: number;
+  /** Name of this host up to the first dot, as it stands in every line. */
+  readonly hostname: string;
+  readonly now?: () => number;
+  /** Runs `work` at the end of this turn of the event loop. */
+  readonly later?: (work: () => void) => void;
+}
+
+/** Bytes that may wait for a file that does not take them, and at which size a turn's lines are written early. */
+const keepLimit = 1 << 20;
+const batchSize = 1 << 16;
+
+/** Lines as Postfix writes them to maillog_file: `Nov 21 03:04:05 host postfix/smtpd[123]: text`. */
+export class FileSink implements LogSink {
+  readonly #options: FileSinkOptions;
+  readonly #later: (work: () => void) => void;
+  readonly #now: () => number;
+  #waiting = '';
+  #scheduled = false;
+  #lost = 0;
+
+  constructor(options: FileSinkOptions) {
+    this.#options = options;
+    this.#later = options.later ?? setImmediate;
+    this.#now = options.now ?? Date.now;
+  }
+
+  write(_severity: Severity, tag: string, number: number, text: string): void {
+    if (this.#waiting.length > keepLimit) {
+      this.#lost++;
+      return;
+    }
+    this.#waiting += this.#line(tag, number, text);
+    if (this.#waiting.length >= batchSize) this.flush();
+    else this.#schedule();
+  }
+
+  flush(): void {
+    while (this.#waiting !== '') {
+      const bytes = Buffer.from(this.#waiting, 'latin1');
+      const written = this.#put(bytes);
+      if (written === 0) break;
+      this.#waiting = bytes.toString('latin1', written);
+    }
+    if (this.#waiting !== '' || this.#lost === 0) return;
+    const lost = this.#lost;
+    this.#lost = 0;
+    this.write('warning', 'postfix/log', process.pid, `warning: ${lost} log lines were lost: the log could not be written`);
+  }
+
+  #line(tag: string, number: number, text: string): string {
+    return `${fileTime(this.#now())} ${this.#options.hostname} ${tag}[${number}]: ${text}\n`;
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    this.#later(() => {
+      this.#scheduled = false;
+      this.flush();
+    });
+  }
+
+  /** A full disk or a full pipe takes nothing now: the lines wait for those that come next. */
+  #put(bytes: Buffer): number {
+    try {
+      return writeSync(this.#options.fd, bytes);
+    } catch {
+      return 0;
+    }
+  }
+}
+
+/** syslog(3): level numbers as Postfix maps its severities, and the facilities by name. */
+const levels: { readonly [S in Severity]: number } = { info: 6, warning: 4, error: 3, fatal: 2, panic: 2 };
+const facilities: ReadonlyMap<string, number> = new Map([
+  ['kern', 0], ['user', 1], ['mail', 2], ['daemon', 3], ['auth', 4], ['syslog', 5], ['lpr', 6], ['news', 7], ['uucp', 8],
+  ['cron', 9], ['authpriv', 10], ['ftp', 11], ['security', 4],
+  ...Array.from({ length: 8 }, (_, i) => [`local${i}`, 16 + i] as const),
+]);
+
+/** The number of a syslog_facility name; undefined when there is none of that name. */
+export function facilityNumber(name: string): number | undefined {
+  return facilities.get(name);
+}
+
+/** The system log, line by line, in the form of syslog(3). Connects now, so that a later chroot does not matter. */
+export class SyslogSink implements LogSink {
+  readonly #facility: number;
+  readonly #socket: SyslogSocket;
+  readonly #now: () => number;
+
+  constructor(options: { facility?: number; path?: string; now?: () => number; socket?: SyslogSocket } = {}) {
+    this.#facility = options.facility ?? 2;
+    this.#now = options.now ?? Date.now;
+    this.#socket = options.socket ?? new SyslogSocket({
+      ...(options.path === undefined ? {} : { path: options.path }),
+      lostLine: (count) => this.#line('warning', 'postfix/log', process.pid, `warning: ${count} log lines were lost: the system log did not take them`),
+    });
+    this.#socket.open();
+  }
+
+  write(severity: Severity, tag: string, number: number, text: string): void {
+    this.#socket.send(this.#line(severity, tag, number, text));
+  }
+
+  flush(): void {
+    this.#socket.flush();
+  }
+
+  #line(severity: Severity, tag: string, number: number, text: string): Buffer {
+    return Buffer.from(`<${this.#facility * 8 + levels[severity]}>${syslogTime(this.#now())} ${tag}[${number}]: ${text}`, 'latin1');
+  }
+}
+
+/** A command's own voice on standard error: `postmap: fatal: ...`. */
+export class StderrSink implements LogSink {
+  readonly #put: (text: string) => void;
+
+  constructor(put: (text: string) => void = putOnStderr) {
+    this.#put = put;
+  }
+
+  write(_severity: Severity, tag: string, _number: number, text: string): void {
+    this.#put(`${tag}: ${text}\n`);
+  }
+
+  flush(): void {}
+}
+
+function putOnStderr(text: string): void {
+  try {
+    writeSync(2, Buffer.from(text, 'latin1'));
+  } catch {
+    // nobody listens there any more
+  }
+}
+
+/** The same line to several sinks. */
+export class TeeSink implements LogSink {
+  readonly #sinks: readonly LogSink[];
+
+  constructor(...sinks: LogSink[]) {
+    this.#sinks = sinks;
+  }
+
+  write(severity: Severity, tag: string, number: number, text: string): void {
+    for (const sink of this.#sinks) sink.write(severity, tag, number, text);
+  }
+
+  flush(): void {
+    for (const sink of this.#sinks) sink.flush();
+  }
+}
+
+/** For tests: every line is kept as it would stand in the log, without time and host. */
+export class MemorySink implements LogSink {
+  readonly lines: string[] = [];
+
+  write(_severity: Severity, tag: string, number: number, text: string): void {
+    this.lines.push(`${tag}[${number}]: ${text}`);
+  }
+
+  flush(): void {}
+}
+
+/** Opens maillog_file for appending, created with `mode`; as root it becomes the property of `owner`. Throws Node's errors. */
+export function openLogFile(path: string, mode: number, owner?: { uid: number; gid: number }): number {
+  const fd = openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, mode);
+  try {
+    if (owner !== undefined && process.geteuid!() === 0) fchownSync(fd, owner.uid, owner.gid);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  return fd;
+}

@@ -1,0 +1,213 @@
+/**
+ * From records to an Envelope (envelope.ts).
+ *
+ * A reader never throws: what is wrong but can be lived with goes to `warnings`, in the words of Postfix's log, what cannot
+ * to `trouble`. Both want the queue id put in front.
+ */
+import type { Envelope } from './envelope.ts';
+import type { QueueRecord } from './record.ts';
+import { allDigits } from '../text/ascii.ts';
+import { dsnNotifyValid, dsnRetValid } from './dsn.ts';
+import { attributeName, queueFlagMask, sendOptionMask, splitAttribute, traceFlag, traceFlagMask } from './envelope-names.ts';
+import { emptyEnvelope, parseTimeRecord } from './envelope.ts';
+import { RecordReader } from './record-reader.ts';
+import { parseSize, recordText, recordType, segmentTypes, typeIn } from './record.ts';
+
+type Segment = 'envelope' | 'content' | 'extracted' | 'end';
+
+type Taker = (reader: EnvelopeReader, text: string, record: QueueRecord) => void;
+
+export class EnvelopeReader {
+  // Attributes that stand for a record type of their own (rec_attr_map) come in by the same road.
+  static readonly #takers: ReadonlyMap<number, Taker> = new Map<number, Taker>([
+    [recordType.size, (reader, text) => reader.#size(text)],
+    [recordType.time, (reader, text) => {
+      if (reader.envelope.arrivalTime.seconds === 0) reader.envelope.arrivalTime = parseTimeRecord(text);
+    }],
+    [recordType.createTime, (reader, text) => {
+      if (reader.envelope.createTime === 0) reader.envelope.createTime = leadingNumber(text);
+    }],
+    [recordType.fullName, (reader, text) => (reader.envelope.fullName ??= text)],
+    [recordType.filter, (reader, text) => (reader.envelope.contentFilter = text)],
+    [recordType.inspector, (reader, text) => (reader.envelope.inspector = text)],
+    [recordType.redirect, (reader, text) => (reader.envelope.redirect = text)],
+    [recordType.sender, (reader, text) => (reader.envelope.sender ??= text)],
+    [recordType.verp, (reader, text) => reader.#verp(text)],
+    [recordType.warn, (reader, text, record) => reader.#warn(text, record.offset)],
+    [recordType.attribute, (reader, text, record) => reader.#attribute(text, record)],
+    [recordType.dsnEnvid, (reader, text) => (reader.envelope.dsnEnvid = text)],
+    [recordType.dsnRet, (reader, text) => reader.#dsnRet(text)],
+    [recordType.dsnOrcpt, (reader, text) => reader.#setOrcpt(text)],
+    [recordType.dsnNotify, (reader, text) => reader.#setNotify(text)],
+    [recordType.originalRecipient, (reader, text) => reader.#setOriginal(text)],
+    [recordType.recipient, (reader, text, record) => reader.#recipient(text, record)],
+    [recordType.done, (reader, text, record) => reader.#recipient(text, record)],
+    [recordType.canceled, (reader, text, record) => reader.#recipient(text, record)],
+    [recordType.message, (reader) => (reader.#segment = 'content')],
+    [recordType.end, (reader) => reader.#end()],
+  ]);
+
+  readonly envelope: Envelope = emptyEnvelope();
+  readonly warnings: string[] = [];
+  /** why this cannot be a good queue file; then nothing more is taken */
+  trouble: string | undefined;
+  #segment: Segment = 'envelope';
+  #originalAddress = '';
+  #dsnOrcpt = '';
+  #dsnNotify = 0;
+
+  /** Where the next record belongs. In `content` a file reader may skip to size.dataOffset + size.contentSize. */
+  get segment(): Segment {
+    return this.#segment;
+  }
+
+  take(record: QueueRecord): void {
+    if (this.trouble !== undefined || this.#segment === 'end') return;
+    if (!typeIn(segmentTypes[this.#segment], record.type)) {
+      this.trouble = `Unexpected record type '${String.fromCharCode(record.type)}' at offset ${record.offset}`;
+      return;
+    }
+    if (this.#segment === 'content') {
+      if (record.type === recordType.extracted) this.#segment = 'extracted';
+      return;
+    }
+    EnvelopeReader.#takers.get(record.type)?.(this, recordText(record), record);
+  }
+
+  #size(text: string): void {
+    if (this.envelope.size) return;
+    const size = parseSize(text);
+    // sendmail writes -1 for what only cleanup can know.
+    if (size?.dataOffset === -1) Object.assign(size, { contentSize: 0, dataOffset: 0, recipientCount: 0, queueFlags: 0, contentLength: 0 });
+    const invalid = size === undefined || size.dataOffset < 0 || size.contentSize < 0 || size.contentLength < 0;
+    if (invalid) this.trouble = `invalid size record: ${text.slice(0, 100)}`;
+    else if (size.queueFlags & ~queueFlagMask) this.trouble = `invalid flags in size record: ${text.slice(0, 100)}`;
+    // Before Postfix 2.4 there was no content length; options of later releases are not ours to keep.
+    else this.envelope.size = { ...size, contentLength: size.contentLength || size.contentSize, sendOptions: size.sendOptions & sendOptionMask };
+  }
+
+  #verp(text: string): void {
+    if (this.envelope.verpDelimiters !== undefined) return;
+    if (!this.envelope.sender) this.warnings.push('ignoring VERP request for null sender');
+    else this.envelope.verpDelimiters = text;
+  }
+
+  #warn(text: string, offset: number): void {
+    if (this.envelope.warnOffset !== 0) return;
+    this.envelope.warnOffset = offset;
+    this.envelope.warnTime = leadingNumber(text);
+  }
+
+  #attribute(text: string, record: QueueRecord): void {
+    const attribute = splitAttribute(text);
+    if ('error' in attribute) {
+      this.trouble = `bad attribute record: ${attribute.error}: ${text.slice(0, 200)}`;
+      return;
+    }
+    const { name, value } = attribute;
+    const pseudoType = pseudoTypes.get(name);
+    if (pseudoType !== undefined) EnvelopeReader.#takers.get(pseudoType)!(this, value, record);
+    else if (name === attributeName.traceFlags) this.#trace(value, record.offset);
+    else if (firstWins.has(name) && this.envelope.attributes.has(name)) this.warnings.push(`ignoring multiple ${name} attribute: ${value}`);
+    else this.envelope.attributes.set(name, value);
+  }
+
+  #trace(value: string, offset: number): void {
+    if (this.envelope.traceFlags !== 0) return;
+    this.envelope.traceFlags = leadingNumber(value) & traceFlagMask;
+    if (this.envelope.traceFlags === traceFlag.record) this.envelope.traceFlagsOffset = offset;
+  }
+
+  #dsnRet(text: string): void {
+    const code = Number(text);
+    if (allDigits(text) && dsnRetValid(code)) this.envelope.dsnRet = code;
+    else this.warnings.push(`ignoring malformed DSN RET flags in queue file record:${text.slice(0, 100)}`);
+  }
+
+  #setOrcpt(text: string): void {
+    if (this.#dsnOrcpt !== '') this.warnings.push(`ignoring out-of-order DSN original recipient address <${this.#dsnOrcpt.slice(0, 200)}>`);
+    this.#dsnOrcpt = text;
+  }
+
+  #setNotify(text: string): void {
+    if (this.#dsnNotify !== 0) this.warnings.push(`ignoring out-of-order DSN notify flags <${this.#dsnNotify}>`);
+    const mask = Number(text);
+    const good = allDigits(text) && dsnNotifyValid(mask);
+    if (!good) this.warnings.push(`ignoring malformed DSN notify flags <${text.slice(0, 200)}>`);
+    this.#dsnNotify = good ? mask : 0;
+  }
+
+  #setOriginal(text: string): void {
+    if (this.#originalAddress !== '') this.warnings.push(`ignoring out-of-order original recipient <${this.#originalAddress.slice(0, 200)}>`);
+    this.#originalAddress = text;
+  }
+
+  #recipient(address: string, record: QueueRecord): void {
+    this.envelope.recipients.push({
+      address,
+      originalAddress: this.#originalAddress,
+      dsnOrcpt: this.#dsnOrcpt,
+      dsnNotify: this.#dsnNotify,
+      offset: record.offset,
+      done: record.type !== recordType.recipient,
+      ...(record.type === recordType.canceled ? { canceled: true } : {}),
+    });
+    this.#originalAddress = this.#dsnOrcpt = '';
+    this.#dsnNotify = 0;
+  }
+
+  #end(): void {
+    this.#segment = 'end';
+    this.envelope.complete = true;
+    if (this.#dsnOrcpt !== '') this.warnings.push(`ignoring out-of-order DSN original recipient <${this.#dsnOrcpt.slice(0, 200)}>`);
+    if (this.#originalAddress !== '') this.warnings.push(`ignoring out-of-order original recipient <${this.#originalAddress.slice(0, 200)}>`);
+  }
+}
+
+const pseudoTypes: ReadonlyMap<string, number> = new Map([
+  [attributeName.dsnOrcpt, recordType.dsnOrcpt],
+  [attributeName.dsnNotify, recordType.dsnNotify],
+  [attributeName.dsnEnvid, recordType.dsnEnvid],
+  [attributeName.dsnRet, recordType.dsnRet],
+  [attributeName.createTime, recordType.createTime],
+]);
+
+const firstWins: ReadonlySet<string> = new Set([
+  attributeName.saslMethod, attributeName.saslUsername, attributeName.saslSender, attributeName.logIdent, attributeName.rewriteContext,
+]);
+
+// C atol(): leading white space, sign, digits; anything else is 0.
+function leadingNumber(text: string): number {
+  return Number(/^[ \t]*(-?[0-9]{1,15})/.exec(text)?.[1] ?? 0);
+}
+
+/** What was read, and why not all of it could be. */
+export interface EnvelopeReading {
+  readonly envelope: Envelope;
+  readonly warnings: readonly string[];
+  readonly trouble: string | undefined;
+}
+
+/** The envelope of a queue file that is in memory. The content is skipped, not read. */
+export function readEnvelope(file: Buffer): EnvelopeReading {
+  const reader = new RecordReader({ followPointers: true, skipPadding: true });
+  const taker = new EnvelopeReader();
+  const feedFrom = (offset: number): void => {
+    reader.seek(offset);
+    reader.feed(file.subarray(offset));
+    reader.end();
+  };
+  feedFrom(0);
+  while (taker.trouble === undefined && taker.segment !== 'end') {
+    const step = reader.next();
+    if (step.kind === 'seek') feedFrom(step.offset);
+    else if (step.kind === 'bad') taker.trouble = step.reason;
+    else if (step.kind !== 'record') taker.trouble = 'missing end record';
+    else {
+      taker.take(step.record);
+      const size = taker.envelope.size;
+      if (step.record.type === recordType.message && size && size.dataOffset > 0) feedFrom(size.dataOffset + size.contentSize);
+    }
+  }
+  return { envelope: taker.envelope, warnings: taker.warnings, trouble: taker.trouble };
+}

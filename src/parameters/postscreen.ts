@@ -1,0 +1,43 @@
+// postscreen: tests before a client may speak to the SMTP server.
+// One line per main.cf parameter; `card.ts` says what the fields mean.
+
+import type { Cards } from './card.ts';
+
+export const postscreenParameters = {
+  postscreen_access_list: { kind: 'str', default: 'permit_mynetworks', since: '2.8' },
+  postscreen_allowlist_interfaces: { kind: 'str', default: '${postscreen_whitelist_interfaces?{$postscreen_whitelist_interfaces}:{static:all}}', since: '3.6', olderNames: ['postscreen_whitelist_interfaces'] },
+  postscreen_bare_newline_action: { kind: 'str', default: 'ignore', minLength: 1, since: '2.8' },
+  postscreen_bare_newline_enable: { kind: 'bool', default: 'no', since: '2.8' },
+  postscreen_bare_newline_ttl: { kind: 'time', default: '30d', min: 1, since: '2.8' },
+  postscreen_cache_cleanup_interval: { kind: 'time', default: '12h', since: '2.8' },
+  postscreen_cache_map: { kind: 'str', default: '$default_cache_db_type:$data_directory/postscreen_cache', since: '2.8' },
+  postscreen_cache_retention_time: { kind: 'time', default: '7d', min: 1, since: '2.8' },
+  postscreen_client_connection_count_limit: { kind: 'nint', default: '$smtpd_client_connection_count_limit', since: '2.8' },
+  postscreen_command_count_limit: { kind: 'int', default: '20', min: 1, since: '2.8' },
+  postscreen_command_filter: { kind: 'str', default: '', since: '2.8' },
+  postscreen_command_time_limit: { kind: 'time', default: '${stress?{10}:{300}}s', min: 1, since: '2.8' },
+  postscreen_denylist_action: { kind: 'str', default: '${postscreen_blacklist_action?{$postscreen_blacklist_action}:{ignore}}', minLength: 1, since: '3.6', olderNames: ['postscreen_blacklist_action'] },
+  postscreen_disable_vrfy_command: { kind: 'nbool', default: '$disable_vrfy_command', since: '2.8' },
+  postscreen_discard_ehlo_keyword_address_maps: { kind: 'str', default: '$smtpd_discard_ehlo_keyword_address_maps', since: '2.8' },
+  postscreen_discard_ehlo_keywords: { kind: 'str', default: '$smtpd_discard_ehlo_keywords', since: '2.8' },
+  postscreen_expansion_filter: { kind: 'raw', default: '$smtpd_expansion_filter', minLength: 1, since: '2.8' },
+  postscreen_forbidden_commands: { kind: 'str', default: '$smtpd_forbidden_commands', since: '2.8' },
+  postscreen_greet_action: { kind: 'str', default: 'ignore', minLength: 1, since: '2.8' },
+  postscreen_greet_banner: { kind: 'str', default: '$smtpd_banner', since: '2.8' },
+  postscreen_greet_ttl: { kind: 'time', default: '1d', min: 1, since: '2.8' },
+  postscreen_greet_wait: { kind: 'time', default: '${stress?{2}:{6}}s', min: 1, since: '2.8' },
+  postscreen_helo_required: { kind: 'nbool', default: '$smtpd_helo_required', since: '2.8' },
+  postscreen_non_smtp_command_action: { kind: 'str', default: 'drop', minLength: 1, since: '2.8' },
+  postscreen_non_smtp_command_enable: { kind: 'bool', default: 'no', since: '2.8' },
+  postscreen_non_smtp_command_ttl: { kind: 'time', default: '30d', min: 1, since: '2.8' },
+  postscreen_pipelining_action: { kind: 'str', default: 'enforce', minLength: 1, since: '2.8' },
+  postscreen_pipelining_enable: { kind: 'bool', default: 'no', since: '2.8' },
+  postscreen_pipelining_ttl: { kind: 'time', default: '30d', min: 1, since: '2.8' },
+  postscreen_post_queue_limit: { kind: 'nint', default: '$default_process_limit', min: 5, since: '2.8' },
+  postscreen_pre_queue_limit: { kind: 'nint', default: '$default_process_limit', min: 10, since: '2.8' },
+  postscreen_reject_footer: { kind: 'raw', default: '$smtpd_reject_footer', since: '2.8' },
+  postscreen_reject_footer_maps: { kind: 'str', default: '$smtpd_reject_footer_maps', since: '3.4' },
+  postscreen_upstream_proxy_protocol: { kind: 'str', default: '', since: '2.10' },
+  postscreen_upstream_proxy_timeout: { kind: 'time', default: '5s', min: 1, since: '2.10' },
+  postscreen_watchdog_timeout: { kind: 'time', default: '10s', min: 10, since: '2.8' },
+} as const satisfies Cards;

@@ -1,0 +1,40 @@
+// TLS settings that servers and clients share.
+// One line per main.cf parameter; `card.ts` says what the fields mean.
+
+import type { Cards } from './card.ts';
+
+export const tlsParameters = {
+  openssl_path: { kind: 'str', default: 'openssl', minLength: 1, since: '3.1' },
+  requiretls_enable: { kind: 'nbool', default: 'yes', since: '3.11' },
+  requiretls_esmtp_header: { kind: 'nbool', default: 'yes', since: '3.11' },
+  requiretls_redact_dsn: { kind: 'nbool', default: 'yes' },
+  tls_append_default_CA: { kind: 'bool', default: 'no', since: '2.4' },
+  tls_config_file: { kind: 'str', default: 'default', since: '3.9' },
+  tls_config_name: { kind: 'str', default: '', since: '3.9' },
+  tls_daemon_random_bytes: { kind: 'int', default: '32', min: 1, since: '2.2' },
+  tls_dane_digests: { kind: 'str', default: 'sha512 sha256', minLength: 1, since: '2.11' },
+  tls_disable_workarounds: { kind: 'str', default: '', since: '2.8' },
+  tls_eecdh_auto_curves: { kind: 'str', default: 'X25519 X448 prime256v1 secp384r1 secp521r1', since: '3.2', deprecated: '' },
+  tls_eecdh_strong_curve: { kind: 'str', default: 'prime256v1', since: '2.6' },
+  tls_eecdh_ultra_curve: { kind: 'str', default: 'secp384r1', since: '2.6' },
+  tls_export_cipherlist: { kind: 'str', default: '', since: '2.3' },
+  tls_fast_shutdown_enable: { kind: 'bool', default: 'yes', since: '3.5' },
+  tls_ffdhe_auto_groups: { kind: 'str', default: 'ffdhe2048 ffdhe3072', since: '3.8', deprecated: '' },
+  tls_high_cipherlist: { kind: 'str', default: 'aNULL:-aNULL:HIGH:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:@STRENGTH', minLength: 1, since: '2.3' },
+  tls_low_cipherlist: { kind: 'str', default: '', since: '2.3' },
+  tls_medium_cipherlist: { kind: 'str', default: 'aNULL:-aNULL:HIGH:MEDIUM:!SEED:!IDEA:!3DES:!RC2:!RC4:!RC5:!kDH:!kECDH:!aDSS:!MD5:+RC4:@STRENGTH', minLength: 1, since: '2.3' },
+  tls_null_cipherlist: { kind: 'str', default: 'eNULL:!kDH:!kECDH:!aDSS:!MD5:!aNULL', minLength: 1, since: '2.3' },
+  tls_preempt_cipherlist: { kind: 'bool', default: 'no', since: '2.8' },
+  tls_random_bytes: { kind: 'int', default: '32', min: 1, since: '2.2' },
+  tls_random_exchange_name: { kind: 'str', default: '${data_directory}/prng_exch', since: '2.2' },
+  tls_random_prng_update_period: { kind: 'time', default: '3600s', min: 1, since: '2.2' },
+  tls_random_reseed_period: { kind: 'time', default: '3600s', min: 1, since: '2.2' },
+  tls_random_source: { kind: 'str', default: 'dev:/dev/urandom', since: '2.2' },
+  tls_required_enable: { kind: 'nbool', default: 'yes', since: '3.10' },
+  tls_server_sni_maps: { kind: 'str', default: '', since: '3.4' },
+  tls_session_ticket_cipher: { kind: 'str', default: 'aes-256-cbc', since: '3.0' },
+  tls_ssl_options: { kind: 'str', default: '', since: '2.11' },
+  tls_trace_rate_limit: { kind: 'int', default: '1', since: '3.12' },
+  tls_trust_server_ccerts: { kind: 'bool', default: 'no', since: '3.12' },
+  tls_wildcard_matches_multiple_labels: { kind: 'bool', default: 'yes', since: '2.11' },
+} as const satisfies Cards;

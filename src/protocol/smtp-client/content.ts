@@ -1,0 +1,64 @@
+/**
+ * Message content in wire form: lines end in CRLF, a dot at the start of a line is doubled, long lines are broken.
+ *
+ * Input is bytes with LF line ends, cut anywhere; everything else (bare CR, NUL, 8-bit) passes as it is, as Postfix sends
+ * it. A line longer than the limit is broken with CRLF and a space (RFC 5321 section 4.5.3.1.6 allows 998 bytes and CRLF). A last
+ * line without LF gets its CRLF from `end`. Buffers out are new; nothing is kept but three numbers.
+ */
+const CR = 13;
+const LF = 10;
+const SPACE = 32;
+const DOT = 46;
+
+export class ContentEncoder {
+  private readonly limit: number;
+  /** Bytes that still fit on the line at hand. */
+  private room: number;
+  /** The next byte is the first of a line of the message. */
+  private fresh = true;
+  /** The line at hand was full: a further byte of it must go on the next. */
+  private full = false;
+  /** Some line was broken: worth one line in the log. */
+  broken = false;
+
+  /** `limit` 0 or less: lines of any length. */
+  constructor(limit: number) {
+    this.limit = limit > 0 ? limit : Number.MAX_SAFE_INTEGER;
+    this.room = this.limit;
+  }
+
+  encode(chunk: Buffer): Buffer {
+    // Each byte becomes at most two (LF, or a dot), and each broken line adds three.
+    const out = Buffer.allocUnsafe(chunk.length * 2 + 3 * (Math.ceil(chunk.length / Math.max(this.limit - 1, 1)) + 1));
+    let to = 0;
+    for (let at = 0; at < chunk.length; at++) {
+      const byte = chunk[at]!;
+      if (byte === LF) {
+        out[to++] = CR;
+        out[to++] = LF;
+        this.room = this.limit;
+        this.fresh = true;
+        this.full = false;
+        continue;
+      }
+      if (this.full) {
+        out[to++] = CR;
+        out[to++] = LF;
+        out[to++] = SPACE;
+        this.room = this.limit - 1;
+        this.broken = true;
+        this.full = false;
+      }
+      if (byte === DOT && this.fresh) out[to++] = DOT;
+      out[to++] = byte;
+      this.fresh = false;
+      if (--this.room <= 0) this.full = true;
+    }
+    return out.subarray(0, to);
+  }
+
+  /** What is missing at the end of the last line. */
+  end(): string {
+    return this.fresh ? '' : '\r\n';
+  }
+}

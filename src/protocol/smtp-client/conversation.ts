@@ -1,0 +1,163 @@
+/**
+ * The memory of one client session: what was said and waits for its reply, what is to be written, what went wrong.
+ *
+ * The handshake and the exchange of a message (handshake.ts, exchange.ts) read and change it; session.ts is the door. No
+ * I/O; the time is what expire() said last.
+ */
+import { noFeatures } from './features.ts';
+import type { Features } from './features.ts';
+import { oneLine, replyClass } from './reply.ts';
+import type { Reply } from './reply.ts';
+import { stages } from './stages.ts';
+import type { StageName } from './stages.ts';
+import type { ClientOptions, ClientStep, Failure } from './steps.ts';
+
+/** A command that was sent and has had no reply. */
+export interface Awaited {
+  readonly stage: StageName;
+  /** For rcpt, and for the replies of LMTP after the dot: which recipient. */
+  readonly recipient: number;
+}
+
+/** Bytes of commands that may be under way without a reply: no deadlock with a server that does not read while it writes. */
+const pipelineWindow = 4096;
+const noLimit = Number.POSITIVE_INFINITY;
+
+export class Conversation {
+  readonly options: ClientOptions;
+  features: Features = noFeatures;
+  /** TLS is on. */
+  secure = false;
+  /** How many messages have begun on this connection. */
+  uses = 0;
+  /** Something was wrong with the protocol: finish, but do not use this connection again. */
+  suspect = false;
+  closed = false;
+  /** The latest time known, and the first. */
+  now = 0;
+  openedAt = 0;
+  readonly awaiting: Awaited[] = [];
+  readonly steps: ClientStep[] = [];
+  private limit: number | undefined;
+  private text = '';
+  private inFlight = 0;
+  /** The window was full, or pipelining is not offered: nothing is sent until every reply has come. */
+  private inStep = false;
+
+  constructor(options: ClientOptions) {
+    this.options = options;
+  }
+
+  get settings(): ClientOptions['settings'] {
+    return this.options.settings;
+  }
+
+  /** The command whose reply comes next. */
+  get head(): Awaited | undefined {
+    return this.awaiting[0];
+  }
+
+  /** May this command be sent now? RFC 2920: only with pipelining while others have no reply yet. */
+  maySay(line: string): boolean {
+    if (this.awaiting.length === 0) {
+      this.inStep = false;
+      this.inFlight = 0;
+    } else if (!this.features.pipelining || this.inFlight + line.length + 2 > pipelineWindow) this.inStep = true;
+    return !this.inStep;
+  }
+
+  /** Send a command line and wait for its reply. */
+  say(stage: StageName, line: string, recipient = -1): void {
+    this.write(`${line}\r\n`);
+    this.inFlight += line.length + 2;
+    this.expect(stage, recipient);
+  }
+
+  expect(stage: StageName, recipient = -1): void {
+    this.awaiting.push({ stage, recipient });
+    if (this.awaiting.length === 1) this.arm();
+  }
+
+  write(text: string): void {
+    this.text += text;
+  }
+
+  /** What was written and not handed over yet. */
+  takeText(): string {
+    const { text } = this;
+    this.text = '';
+    return text;
+  }
+
+  emit(step: ClientStep): void {
+    this.steps.push(step);
+  }
+
+  log(severity: 'info' | 'warning', text: string): void {
+    this.emit({ kind: 'log', severity, text });
+  }
+
+  /** The wait for this stage begins now. */
+  arm(): void {
+    const { head } = this;
+    this.limit = head && this.now + this.settings.timeouts[stages[head.stage].timeout] * 1000;
+  }
+
+  /** Wait for something that is not a reply; undefined: for nothing. */
+  armFor(seconds: number | undefined): void {
+    this.limit = seconds === undefined ? undefined : this.now + seconds * 1000;
+  }
+
+  /** More time, for progress made. */
+  extend(milliseconds: number): void {
+    if (this.limit !== undefined) this.limit += milliseconds;
+  }
+
+  get deadline(): number | undefined {
+    return this.limit;
+  }
+
+  get expired(): boolean {
+    return this.now >= (this.limit ?? noLimit);
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.awaiting.length = 0;
+    this.limit = undefined;
+    const text = this.takeText();
+    if (text !== '') this.emit({ kind: 'send', bytes: Buffer.from(text, 'latin1') });
+    this.emit({ kind: 'close' });
+  }
+
+  /** Our own finding. */
+  own(status: string, reason: string, scope: Failure['scope'], softUntilLast = false): Failure {
+    return { status, reason, remoteMta: '', diagnostic: '', scope, softUntilLast };
+  }
+
+  /** The server said so. A reply that is neither 4xx nor 5xx is a breach of the protocol, and final. */
+  said(reply: Reply, reason: string, scope: Failure['scope'], status = reply.status): Failure {
+    this.noteCode(reply.code);
+    const proper = status.startsWith('4') || status.startsWith('5');
+    if (!proper) this.suspect = true;
+    return {
+      status: proper ? status : '5.5.0', reason: proper ? reason : `Protocol error: ${reason}`,
+      remoteMta: this.options.peer.host, diagnostic: oneLine(reply), scope, softUntilLast: false,
+    };
+  }
+
+  /** The usual words for a refused command. */
+  refused(reply: Reply, stage: StageName, scope: Failure['scope']): Failure {
+    return this.said(reply, `host ${this.options.peer.nameAddress} said: ${oneLine(reply)} (in reply to ${stages[stage].request})`, scope);
+  }
+
+  // x0z replies and the like mean that one of us does not follow the protocol (RFC 5321 section 4.2.1, RFC 1869 section 6.1).
+  private noteCode(code: number): void {
+    if (code < 400 || code > 599 || code === 555 || (code >= 500 && code < 510)) this.suspect = true;
+  }
+}
+
+export function isPositive(reply: Reply): boolean {
+  return replyClass(reply) === 2;
+}

@@ -1,0 +1,146 @@
+/**
+ * Replies of a mail server: bytes in, whole replies out, with every bound that a hostile server could reach for.
+ *
+ * A line longer than the limit is cut; the text of a multi-line reply stops growing at the limit; a server that sends yet
+ * another limit's worth without a line end is not listened to any more (`overrun`). Text is a byte string without
+ * control characters; its lines are joined by LF. Nothing here throws.
+ */
+import { printable } from '../../text/ascii.ts';
+import { replyStatus } from '../../message/dsn.ts';
+
+export interface Reply {
+  /** 0 when there was no three-digit code. */
+  readonly code: number;
+  /** Enhanced status that agrees with the code; 5.5.0 when the code is none of 2xx, 4xx, 5xx. */
+  readonly status: string;
+  /** All lines as they came, cleaned, joined by LF. */
+  readonly text: string;
+}
+
+export interface ReplyReaderOptions {
+  /** Longest line and longest text kept, in bytes: line_length_limit. */
+  readonly limit: number;
+  /** Well-formed UTF-8 in replies is kept: smtputf8_enable. */
+  readonly utf8: boolean;
+  readonly warn: (text: string) => void;
+  /** A line that is no SMTP reply line; it becomes part of the text of the reply that follows it. */
+  readonly garbage: (line: string) => void;
+}
+
+/** The text as it stands in a log line or report. */
+export function oneLine(reply: Reply): string {
+  return reply.text.replaceAll('\n', ' ');
+}
+
+export class ReplyReader {
+  private readonly options: ReplyReaderOptions;
+  /** What came and was not taken: bytes of unfinished lines and of replies nobody has asked for. */
+  private waiting = '';
+  /** Bytes dropped from the line at hand. */
+  private skipped = 0;
+  /** Where to go on looking for a line end. */
+  private searched = 0;
+  private text = '';
+  private started = false;
+  private textCut = false;
+  private lineCut = false;
+  /** The server is not listened to any more: treat it as gone. */
+  overrun = false;
+
+  constructor(options: ReplyReaderOptions) {
+    this.options = options;
+  }
+
+  receive(bytes: Buffer): void {
+    if (this.overrun) return;
+    this.waiting += bytes.toString('latin1');
+    this.cut();
+  }
+
+  /** Bytes received and not taken. */
+  get held(): number {
+    return this.waiting.length;
+  }
+
+  /** Has the server begun a reply that is not complete? */
+  get partial(): boolean {
+    return this.started || this.waiting !== '';
+  }
+
+  /** Throw away what was received and not taken. */
+  forget(): void {
+    this.waiting = this.text = '';
+    this.searched = this.skipped = 0;
+    this.started = this.textCut = this.lineCut = false;
+  }
+
+  /** The next complete reply. */
+  take(): Reply | undefined {
+    for (let line = this.line(); line !== undefined; line = this.line()) {
+      this.append(line);
+      const digits = /^[0-9]*/.exec(line)![0].length;
+      if (digits === 3 && line[3] === '-') continue;
+      if (digits === 3 && (line.length === 3 || line[3] === ' ')) return this.finish(line);
+      this.options.garbage(line);
+    }
+    return undefined;
+  }
+
+  private finish(last: string): Reply {
+    const code = Number(last.slice(0, 3));
+    const reply = { code, status: replyStatus(code, last.slice(3)), text: this.text };
+    this.text = '';
+    this.started = this.textCut = false;
+    return reply;
+  }
+
+  private append(line: string): void {
+    if (!this.started) this.text = line;
+    else if (this.text.length < this.options.limit) this.text += `\n${line}`;
+    else if (!this.textCut) {
+      this.textCut = true;
+      this.options.warn(`multi-line response longer than ${this.options.limit} ${this.text.slice(0, 30)}...`);
+    }
+    this.started = true;
+  }
+
+  /** The next complete line, cleaned, without its line end; bare LF ends a line too. */
+  private line(): string | undefined {
+    const end = this.waiting.indexOf('\n', this.searched);
+    if (end < 0) {
+      this.searched = this.waiting.length;
+      return undefined;
+    }
+    const raw = this.waiting.slice(0, Math.min(end, this.options.limit));
+    if (this.lineCut || end > this.options.limit + 1) this.warnLong(raw);
+    this.waiting = this.waiting.slice(end + 1);
+    this.searched = this.skipped = 0;
+    this.lineCut = false;
+    let length = raw.length;
+    while (length > 0 && raw[length - 1] === '\r') length--;
+    return printable(raw.slice(0, length), '?', this.options.utf8);
+  }
+
+  private warnLong(raw: string): void {
+    this.options.warn(`response longer than ${this.options.limit}: ${printable(raw.slice(0, 30), '?')}...`);
+  }
+
+  // An endless line must not fill our memory: keep its start, count the rest, and stop listening at twice the limit.
+  private cut(): void {
+    const { limit } = this.options;
+    const start = this.waiting.lastIndexOf('\n') + 1;
+    const excess = this.waiting.length - start - limit;
+    if (excess <= 0) return;
+    if (start > 0) return;
+    this.skipped += excess;
+    this.waiting = this.waiting.slice(0, limit);
+    this.searched = limit;
+    this.lineCut = true;
+    if (this.skipped > limit) this.overrun = true;
+  }
+}
+
+/** First digit of the code: 2 is success, 3 go on, 4 later, 5 never; 0 for what is no reply. */
+export function replyClass(reply: Reply): number {
+  return Math.floor(reply.code / 100);
+}

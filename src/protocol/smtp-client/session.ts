@@ -1,0 +1,256 @@
+/**
+ * The client side of SMTP and LMTP as a machine: one connection to one server, and any number of messages on it, one after
+ * another.
+ *
+ * It speaks first when the server has greeted; after `ready` it wants deliver() or quit(). Whatever the server sends or
+ * fails to send, every recipient of a message gets exactly one outcome before `done`, unless `stale` says that the whole
+ * message may be tried again elsewhere. The dot is never sent after content that is not complete.
+ */
+import type { Machine } from '../machine.ts';
+import { ContentEncoder } from './content.ts';
+import { Conversation } from './conversation.ts';
+import type { Awaited } from './conversation.ts';
+import { Exchange, exchangeAnswers } from './exchange.ts';
+import type { Features } from './features.ts';
+import { afterTls, giveUp, handshakeAnswers } from './handshake.ts';
+import { ReplyReader } from './reply.ts';
+import type { Reply } from './reply.ts';
+import { stages } from './stages.ts';
+import type { ClientOptions, ClientStep, Failure, Transaction } from './steps.ts';
+
+/** Content is handed on in pieces of about this size, so that a small message and its dot are one write. */
+const pieceSize = 16 * 1024;
+/** A server may send this much that nobody asked for before it is taken for gone. */
+const unaskedLimit = 64 * 1024;
+
+export class SmtpClient implements Machine<ClientStep> {
+  private readonly talk: Conversation;
+  private readonly reader: ReplyReader;
+  private exchange: Exchange | undefined;
+  private encoder: ContentEncoder | undefined;
+  private pieces: Buffer[] = [];
+  private pieceBytes = 0;
+  private started = false;
+  private queueId = '';
+
+  constructor(options: ClientOptions) {
+    this.talk = new Conversation(options);
+    this.reader = new ReplyReader({
+      limit: options.settings.replyLimit,
+      utf8: options.settings.smtputf8,
+      warn: (text) => this.talk.log('warning', `${options.peer.nameAddressPort}: ${text}`),
+      garbage: (line) => this.garbage(line),
+    });
+  }
+
+  get features(): Features {
+    return this.talk.features;
+  }
+
+  /** How many messages were begun here. */
+  get uses(): number {
+    return this.talk.uses;
+  }
+
+  expire(now: number): void {
+    const { talk } = this;
+    talk.now = now;
+    if (!this.started) this.start();
+    else if (talk.expired) this.lost(`conversation with ${talk.options.peer.nameAddress} timed out`);
+  }
+
+  private start(): void {
+    this.started = true;
+    this.talk.openedAt = this.talk.now;
+    this.talk.expect('greeting');
+  }
+
+  deadline(): number | undefined {
+    return this.talk.deadline;
+  }
+
+  receive(bytes: Buffer): void {
+    const { talk, reader } = this;
+    if (talk.closed) return;
+    reader.receive(bytes);
+    if (talk.head) {
+      if (!talk.settings.perRequestDeadline) talk.arm();
+    } else if (!this.exchange?.streaming) return this.unasked();
+    if (reader.overrun) talk.log('warning', `disabling input from ${talk.options.peer.nameAddressPort}`);
+    if (reader.overrun || (!talk.head && reader.held > unaskedLimit)) this.end();
+  }
+
+  // Nobody is waiting for anything: most often 421, because the server does not want to wait any longer.
+  private unasked(): void {
+    if (this.talk.uses > 0 && this.exchange?.over) this.talk.close();
+  }
+
+  end(): void {
+    this.lost(`lost connection with ${this.talk.options.peer.nameAddress}`);
+  }
+
+  next(): ClientStep | undefined {
+    const { talk } = this;
+    if (talk.steps.length === 0) this.work();
+    const step = talk.steps.shift();
+    if (step) return step;
+    const text = talk.takeText();
+    return text === '' ? undefined : { kind: 'send', bytes: Buffer.from(text, 'latin1') };
+  }
+
+  /** Take replies in order, then send what they allow, until neither is possible. */
+  private work(): void {
+    const { talk } = this;
+    while (!talk.closed) {
+      const reply = talk.head && this.reader.take();
+      if (!reply) break;
+      this.answer(talk.awaiting.shift()!, reply);
+    }
+    if (!this.exchange) return;
+    if (!this.exchange.over) this.exchange.advance();
+    // More replies than commands: whose is whose can no longer be said, so nothing further is begun here.
+    else if (!talk.head && !talk.closed && this.reader.partial) talk.close();
+  }
+
+  private answer(awaited: Awaited, reply: Reply): void {
+    const { talk, exchange } = this;
+    const { stage } = awaited;
+    if (talk.head) talk.arm();
+    else talk.armFor(undefined);
+    if (stage === 'quit') talk.close();
+    else if (stage in handshakeAnswers) handshakeAnswers[stage as keyof typeof handshakeAnswers](talk, reply);
+    else if (exchange) exchangeAnswers[stage as keyof typeof exchangeAnswers](exchange, reply, awaited);
+  }
+
+  /** A message to send: after `ready`. */
+  deliver(transaction: Transaction): void {
+    const { talk } = this;
+    talk.uses++;
+    this.queueId = transaction.queueId;
+    const exchange = new Exchange(talk, transaction);
+    this.exchange = exchange;
+    this.encoder = new ContentEncoder(talk.settings.lineLimit);
+    const objection = this.objection(transaction);
+    if (!objection) return;
+    exchange.failOpen(objection);
+    if (objection.softUntilLast) talk.suspect = true;
+    else exchange.decide();
+    exchange.finish(!objection.softUntilLast);
+  }
+
+  // What need not even be tried. RFC 1870 section 6.1: SIZE; RFC 6531 section 3.2: SMTPUTF8.
+  private objection({ smtputf8, size }: Transaction): Failure | undefined {
+    const { features, options: { peer } } = this.talk;
+    if (smtputf8 === 'required' && !features.smtputf8) {
+      const reason = `message requires SMTPUTF8, but no server was found that supports SMTPUTF8. The last attempted server was ${peer.nameAddress}`;
+      return this.talk.own('5.6.7', reason, 'message', true);
+    }
+    if (features.sizeLimit > 0 && size > features.sizeLimit)
+      return this.talk.own('5.3.4', `message size ${size} exceeds size limit ${features.sizeLimit} of server ${peer.nameAddress}`, 'message');
+    return undefined;
+  }
+
+  /** The next piece of the content, with LF line ends. */
+  content(chunk: Buffer): void {
+    const { talk, exchange, encoder } = this;
+    if (!exchange?.streaming || !encoder) return;
+    const { broken } = encoder;
+    const piece = encoder.encode(chunk);
+    if (encoder.broken && !broken) talk.log('info', `${this.queueId}: breaking line > ${talk.settings.lineLimit} bytes with <CR><LF>SPACE`);
+    if (talk.settings.perRequestDeadline) talk.extend((piece.length / talk.settings.minDataRate) * 1000);
+    else talk.armFor(talk.settings.timeouts.dataTransfer);
+    this.pieces.push(piece);
+    this.pieceBytes += piece.length;
+    if (this.pieceBytes >= pieceSize) this.flushPieces();
+  }
+
+  /** The content is complete. */
+  contentEnd(): void {
+    const { talk, exchange, encoder } = this;
+    if (!exchange?.streaming || !encoder) return;
+    const early = this.earlyVerdict();
+    if (early) {
+      exchange.failOpen(early);
+      return exchange.hangUp(false);
+    }
+    talk.write(encoder.end());
+    exchange.dot();
+    this.pieces.push(Buffer.from(talk.takeText(), 'latin1'));
+    this.flushPieces();
+  }
+
+  /** The content cannot be read to its end: the message stops here, and with it the connection. */
+  contentFailed(failure?: Failure): void {
+    const { talk, exchange } = this;
+    if (!exchange?.streaming) return;
+    exchange.failOpen(failure ?? talk.own('4.3.0', `local data error while talking to ${talk.options.peer.nameAddress}`, 'site'));
+    this.pieces.length = 0;
+    exchange.hangUp(false);
+  }
+
+  private flushPieces(): void {
+    const bytes = this.pieces.length === 1 ? this.pieces[0]! : Buffer.concat(this.pieces);
+    this.pieces = [];
+    this.pieceBytes = 0;
+    if (bytes.length > 0) this.talk.emit({ kind: 'send', bytes });
+  }
+
+  tlsStarted(): void {
+    // What came before the handshake was not protected, and must not pass for what comes after it (RFC 3207 section 6).
+    this.reader.forget();
+    afterTls(this.talk);
+  }
+
+  tlsFailed(): void {
+    giveUp(this.talk, this.talk.own('4.7.5', 'Cannot start TLS: handshake failure', 'site'), false);
+  }
+
+  /** Take leave: after `ready`. */
+  quit(): void {
+    const { talk } = this;
+    if (talk.closed) return;
+    talk.say('quit', 'QUIT');
+    if (talk.settings.skipQuitResponse) talk.close();
+  }
+
+  private lost(what: string): void {
+    const { talk, exchange } = this;
+    if (talk.closed) return;
+    const stage = talk.head?.stage;
+    if (exchange && !exchange.over) this.lostMessage(exchange, what, stage);
+    else if (stage && stage !== 'quit') giveUp(talk, talk.own('4.4.2', `${what} while ${stages[stage].while}`, 'site'), false);
+    else if (talk.uses === 0 && !stage && talk.deadline !== undefined) this.tlsFailed();
+    else if (talk.uses === 0 && !stage) giveUp(talk, talk.own('4.4.2', `${what} while ${stages.mail.while}`, 'site'), false);
+    else talk.close();
+  }
+
+  private lostMessage(exchange: Exchange, what: string, stage: Awaited['stage'] | undefined): void {
+    const { talk } = this;
+    if (stage === 'probe') return exchange.stale();
+    const verdict = exchange.streaming ? this.earlyVerdict() : undefined;
+    const where = exchange.streaming ? 'sending message body' : stages[stage ?? 'mail'].while;
+    exchange.streaming = false;
+    if (stage !== 'abort' && stage !== 'quit') exchange.failOpen(verdict ?? talk.own('4.4.2', `${what} while ${where}`, 'site'));
+    exchange.hangUp(false);
+  }
+
+  // A server may say no before it has seen all of the content. That it says yes to what it has not seen is not believed: such
+  // a reply belongs to nothing, and taken for the answer to the dot it could lose the message.
+  private earlyVerdict(): Failure | undefined {
+    const { talk, reader } = this;
+    const reply = reader.take();
+    if (!reply) return undefined;
+    const failure = talk.refused(reply, 'dot', 'message');
+    return reply.code >= 400 && reply.code < 600 ? failure : { ...failure, status: '4.5.0', scope: 'site' };
+  }
+
+  private garbage(line: string): void {
+    const { talk } = this;
+    const { settings, peer } = talk.options;
+    talk.suspect = true;
+    if (!talk.features.pipelining) return;
+    talk.log('warning', `${this.queueId}: non-${settings.dialect === 'lmtp' ? 'LMTP' : 'ESMTP'} response from ${peer.nameAddressPort}: ${line.slice(0, 100)}`);
+    const parameter = settings.dialect === 'lmtp' ? 'lmtp_discard_lhlo_keyword_address_maps' : 'smtp_discard_ehlo_keyword_address_maps';
+    if (settings.helpfulWarnings) talk.log('warning', `to prevent loss of mail, turn off command pipelining for ${peer.address} with the ${parameter} parameter`);
+  }
+}

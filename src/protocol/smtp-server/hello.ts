@@ -1,0 +1,73 @@
+/** HELO and EHLO: RFC 5321 §4.1.1.1. The name is not checked here; that is for restrictions to do. */
+import type { CommandWord } from '../../message/smtp-path.ts';
+import type { Dialogue, Outcome, Verb } from './dialogue.ts';
+import { ask, refuse } from './dialogue.ts';
+import { reply, say } from './reply.ts';
+import type { Question, Reply } from './steps.ts';
+
+/** A line of the answer to EHLO, or undefined when it is not offered. In Postfix's order. */
+const keywords: readonly (readonly [name: string, line: (dialogue: Dialogue) => string | undefined])[] = [
+  ['pipelining', () => 'PIPELINING'],
+  ['size', ({ settings }) => (settings.message_size_limit > 0 ? `SIZE ${settings.message_size_limit}` : 'SIZE')],
+  ['vrfy', ({ settings }) => (settings.disable_vrfy_command ? undefined : 'VRFY')],
+  ['etrn', () => 'ETRN'],
+  ['enhancedstatuscodes', () => 'ENHANCEDSTATUSCODES'],
+  ['8bitmime', () => '8BITMIME'],
+  ['dsn', () => 'DSN'],
+  ['smtputf8', ({ settings }) => (settings.smtputf8_enable ? 'SMTPUTF8' : undefined)],
+  ['chunking', () => 'CHUNKING'],
+];
+
+function ehloReply(dialogue: Dialogue): Reply {
+  const lines = [dialogue.settings.myhostname];
+  for (const [name, line] of keywords) {
+    const text = dialogue.offers(name) ? line(dialogue) : undefined;
+    if (text !== undefined) lines.push(text);
+  }
+  return reply(250, undefined, lines);
+}
+
+/** The keywords that smtpd_discard_ehlo_keywords may name, in the order in which Postfix logs them. */
+const discardable = [
+  '8bitmime', 'auth', 'etrn', 'pipelining', 'size', 'verp', 'vrfy', 'xclient', 'xforward', 'starttls',
+  'enhancedstatuscodes', 'dsn', 'smtputf8', 'chunking', 'requiretls',
+] as const;
+
+// Who discards "silent-discard" too wants no line about it. Postfix says nothing either when status codes are discarded.
+function logDiscarded(dialogue: Dialogue): void {
+  if (!dialogue.offers('silent-discard') || !dialogue.offers('enhancedstatuscodes')) return;
+  const names = discardable.filter((name) => !dialogue.offers(name)).map((name) => name.toUpperCase());
+  if (names.length > 0) dialogue.log({ event: 'discarded-keywords', keywords: names.join(', ') });
+}
+
+function checkHello(verb: 'HELO' | 'EHLO', syntax: Reply, words: readonly CommandWord[]): Outcome {
+  if (words.length < 2) return refuse(syntax);
+  return ask({ verb, name: words.slice(1).map((word) => word.text).join(' ') });
+}
+
+function nameOf(question: Question): string {
+  return question.verb === 'HELO' || question.verb === 'EHLO' ? question.name : '';
+}
+
+export const helo: Verb = {
+  name: 'HELO',
+  junk: true,
+  last: true,
+  check: (_dialogue, words) => checkHello('HELO', say.heloSyntax, words),
+  accepted(dialogue, question) {
+    dialogue.greet('SMTP', nameOf(question));
+    return reply(250, undefined, dialogue.settings.myhostname);
+  },
+};
+
+export const ehlo: Verb = {
+  name: 'EHLO',
+  junk: true,
+  last: true,
+  check: (_dialogue, words) => checkHello('EHLO', say.ehloSyntax, words),
+  accepted(dialogue, question) {
+    dialogue.greet('ESMTP', nameOf(question));
+    logDiscarded(dialogue);
+    return ehloReply(dialogue);
+  },
+};

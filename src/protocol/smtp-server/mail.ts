@@ -1,0 +1,65 @@
+/**
+ * MAIL: RFC 5321 §4.1.1.2. Opens a transaction. The parameters (SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH) are read by
+ * message/path-parameters.ts; here is what they mean for this session.
+ */
+import { mailParameters } from '../../message/path-parameters.ts';
+import type { MailParameters } from '../../message/path-parameters.ts';
+import type { CommandWord } from '../../message/smtp-path.ts';
+import { isAscii, sameIgnoringCase } from '../../text/ascii.ts';
+import { readPath } from './address.ts';
+import type { Dialogue, Outcome, Verb } from './dialogue.ts';
+import { ask, refuse } from './dialogue.ts';
+import { afterHello, notAfterChunk, notNested } from './order.ts';
+import { say } from './reply.ts';
+import type { Reply } from './steps.ts';
+
+export function checkMail(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
+  const path = words[2];
+  if (path === undefined || !sameIgnoringCase(words[1]!.text, 'from:')) return refuse(say.mailSyntax);
+  if (path.broken) return refuse(say.badSender);
+  const parameters = words.slice(3).map((word) => word.text);
+  const sender = readPath(dialogue, path.text, {
+    allowEmpty: true,
+    strict: dialogue.settings.strict_rfc821_envelopes,
+    smtputf8: wantsSmtputf8(dialogue, parameters),
+  });
+  if (sender === undefined) return refuse(say.badSender);
+  const result = mailParameters(parameters, {
+    smtputf8: dialogue.smtputf8Offered, dsn: dialogue.offers('dsn'), auth: true,
+  });
+  if ('refusal' in result) return refuse(result.refusal);
+  const objection = objectionTo(dialogue, sender, result.mail);
+  return objection ? refuse(objection) : ask({ verb: 'MAIL', sender, path: path.text, parameters: result.mail });
+}
+
+// SMTPUTF8 comes after the address, and decides which addresses are good.
+function wantsSmtputf8(dialogue: Dialogue, parameters: readonly string[]): boolean {
+  return dialogue.smtputf8Offered && parameters.some((text) => sameIgnoringCase(text, 'SMTPUTF8'));
+}
+
+function objectionTo(dialogue: Dialogue, sender: string, parameters: MailParameters): Reply | undefined {
+  const { message_size_limit: limit, strict_smtputf8: strict } = dialogue.settings;
+  // RFC 1870 §6.1: what is announced to be too big is refused before it is sent.
+  if (limit > 0 && parameters.size > limit) {
+    dialogue.logReject('552 5.3.4 Message size exceeds fixed limit', sender);
+    return say.tooBig;
+  }
+  return strict && !parameters.smtputf8 && !isAscii(sender) ? say.needSmtputf8 : undefined;
+}
+
+export const mail: Verb = {
+  name: 'MAIL',
+  order: [afterHello, notNested, notAfterChunk(say.mailAfterBdat)],
+  check: checkMail,
+  accepted(dialogue, question) {
+    if (question.verb !== 'MAIL') return undefined;
+    dialogue.mail = {
+      sender: question.sender,
+      smtputf8: question.parameters.smtputf8,
+      recipients: 0,
+      firstRecipient: undefined,
+      overshoot: 0,
+    };
+    return say.senderOk;
+  },
+};

@@ -1,0 +1,367 @@
+/**
+ * The SMTP server's side of one session, as a pure machine: RFC 5321, 2920, 1870, 6152, 3461, 2034, 3030 and 6531, behaving
+ * as Postfix 3.12 does. It owns order, syntax, limits, error counts, newline rules and the shape of replies; it owns no policy:
+ * that is asked, one question at a time, and given with `answer`.
+ *
+ * Replies are gathered and sent in one step when the machine has to wait, for bytes or for an answer (RFC 2920 §3.2).
+ * Nothing a client sends makes it throw; `answer` without a question does. Memory is the unused input (settings.inputLimit)
+ * and one command. Give it `settings`, then drive it as machine.ts says.
+ */
+import { splitCommand } from '../../message/smtp-path.ts';
+import { printable } from '../../text/ascii.ts';
+import { isUtf8 } from '../../text/utf8.ts';
+import type { Machine } from '../machine.ts';
+import { CommandCounts } from './counts.ts';
+import { Dialogue } from './dialogue.ts';
+import type { Outcome, Verb } from './dialogue.ts';
+import { Input } from './input.ts';
+import { Intake, refuseBareNewline } from './intake.ts';
+import { Patience } from './patience.ts';
+import { escapeBytes } from './escape.ts';
+import { hangsUp, renderReply, say, tell } from './reply.ts';
+import type { SmtpServerSettings } from './settings.ts';
+import type { CloseReason, EndReason, Question, Reply, SmtpServerStep, Verdict } from './steps.ts';
+import { findVerb } from './verbs.ts';
+
+/** Replies are sent when so many bytes of them have gathered, even if there is more to do. */
+const outLimit = 16_384;
+
+type Phase = 'greeting' | 'talking' | 'closed';
+
+/** Who and what a session is about, for log lines and policy. Byte strings. */
+export interface SessionContext {
+  readonly protocol: 'SMTP' | 'ESMTP';
+  readonly helo: string | undefined;
+  readonly where: string;
+  readonly sender: string | undefined;
+  /** The first accepted recipient of the transaction. */
+  readonly recipient: string | undefined;
+  readonly recipients: number;
+  /** The client has spoken when it had to wait (for reject_unauth_pipelining). */
+  readonly outOfStep: boolean;
+}
+
+export class SmtpServerSession implements Machine<SmtpServerStep> {
+  readonly #settings: SmtpServerSettings;
+  readonly #dialogue: Dialogue;
+  readonly #input: Input;
+  readonly #counts = new CommandCounts();
+  readonly #patience: Patience;
+  readonly #intake: Intake;
+  readonly #steps: SmtpServerStep[] = [];
+  #phase: Phase = 'greeting';
+  #out = '';
+  #open: Question | undefined;
+  #verb: Verb | undefined;
+  /** The reply that refused this client; commands are answered with it or with "access denied". */
+  #denied: Reply | undefined;
+  #hangUp = false;
+  #ended = false;
+  #flagged = false;
+
+  constructor(settings: SmtpServerSettings) {
+    this.#settings = settings;
+    this.#dialogue = new Dialogue(settings, (step) => void this.#steps.push(step));
+    this.#input = new Input(settings.line_length_limit, this.#dialogue.policesNewlines);
+    this.#patience = new Patience(settings);
+    this.#intake = new Intake(this.#dialogue, {
+      say: (reply) => this.#say(reply),
+      ask: (question) => this.#ask(question),
+      finish: (failed) => this.#finish(this.#verb!, failed),
+      refuseInput: () => this.end(true),
+    });
+  }
+
+  receive(bytes: Buffer): void {
+    if (this.#phase === 'closed' || this.#ended) return;
+    this.#patience.stop();
+    if (this.#open === undefined || this.#input.size < this.#settings.inputLimit) return this.#input.push(bytes);
+    // A pump that does not heed `wantsInput` must not fill the memory.
+    this.#dialogue.log({ event: 'input-disabled' });
+    this.end();
+  }
+
+  /** False while a question is open and enough has been read, and when no more input matters. */
+  get wantsInput(): boolean {
+    if (this.#phase === 'closed' || this.#ended) return false;
+    return this.#open === undefined || this.#input.size < this.#settings.inputLimit;
+  }
+
+  /** With `broken` what was received and not yet used is dropped: nobody is there to read a reply. */
+  end(broken = false): void {
+    if (broken) this.#input.clear();
+    this.#ended = true;
+  }
+
+  expire(now: number): void {
+    this.#patience.now = now;
+    if (this.#patience.isOver(this.#intake.size)) this.#timeOut();
+  }
+
+  deadline(): number | undefined {
+    return this.#patience.deadline(this.#intake.size);
+  }
+
+  next(): SmtpServerStep | undefined {
+    this.#patience.stop();
+    for (;;) {
+      const step = this.#steps.shift();
+      if (step !== undefined) return step;
+      if (this.#phase === 'closed') return undefined;
+      if (this.#open !== undefined) return this.#flush();
+      if (this.#advance()) continue;
+      if (this.#out !== '') return this.#flush();
+      if (!this.#ended) break;
+      this.#close('lost connection');
+    }
+    this.#patience.wait();
+    return undefined;
+  }
+
+  /** The verdict on the open question. */
+  answer(verdict: Verdict): void {
+    const question = this.#open;
+    if (question === undefined) throw new Error('an answer, but no question is open');
+    this.#open = undefined;
+    if (question.verb === 'CONNECT') this.#greet(verdict);
+    else if (question.verb === 'END') this.#intake.conclude(question.command, verdict);
+    else this.#goOn(this.#verb!, question, verdict);
+    if (verdict.close) this.#hangUp = true;
+  }
+
+  context(): SessionContext {
+    const { protocol, helo, where, mail } = this.#dialogue;
+    return {
+      protocol, helo, where, sender: mail?.sender, recipient: mail?.firstRecipient, recipients: mail?.recipients ?? 0,
+      outOfStep: this.#flagged,
+    };
+  }
+
+  /** What the disconnect line says: `ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4`. */
+  statistics(): string {
+    return this.#counts.render() + (this.#dialogue.notedBareNewline ? ' notes=bare_lf' : '');
+  }
+
+  /** Move on by one command or one slice of content. False: more input is wanted. */
+  #advance(): boolean {
+    if (this.#phase === 'greeting') return this.#begin();
+    return this.#intake.isReading ? this.#intake.read(this.#input) : this.#command();
+  }
+
+  #begin(): boolean {
+    if (!this.#outOfStep()) this.#ask({ verb: 'CONNECT' });
+    return true;
+  }
+
+  #greet(verdict: Verdict): void {
+    if (this.#outOfStep()) return;
+    this.#phase = 'talking';
+    if (!verdict.accept) {
+      this.#denied = verdict.reply;
+      this.#dialogue.errors++;
+    }
+    this.#say(verdict.reply ?? { code: 220, text: this.#settings.smtpd_banner });
+  }
+
+  #command(): boolean {
+    const { settings, errors } = this.#dialogue;
+    if (this.#hangUp) return this.#close('hang-up');
+    if (errors >= settings.smtpd_hard_error_limit) {
+      this.#say(tell.tooManyErrors(settings.myhostname));
+      return this.#close('too many errors');
+    }
+    const line = this.#input.line();
+    if (line === undefined) return false;
+    this.#patience.newRequest();
+    if (this.#input.fate !== 'whole') this.#longLine(line);
+    else if (this.#input.bareNewline && this.#refusesBareNewline()) this.#close('protocol');
+    else this.#interpret(line);
+    return true;
+  }
+
+  #longLine(beginning: string): void {
+    const { settings } = this.#dialogue;
+    const text = printable(beginning, '?', settings.smtputf8_enable);
+    if (this.#input.fate === 'far-too-long') {
+      this.#dialogue.log({ event: 'input-disabled' });
+      this.end(true);
+    }
+    this.#dialogue.log({ event: 'long-request', limit: settings.line_length_limit, text });
+    this.#say(tell.longCommand(settings.myhostname));
+  }
+
+  #refusesBareNewline(): boolean {
+    if (this.#dialogue.newlineWatch === 'note') this.#dialogue.notedBareNewline = true;
+    if (this.#dialogue.newlineWatch !== 'reject') return false;
+    this.#say(refuseBareNewline(this.#dialogue));
+    return true;
+  }
+
+  #interpret(line: string): void {
+    const nul = line.indexOf('\0');
+    const text = nul < 0 ? line : line.slice(0, nul);
+    if (this.#settings.smtputf8_enable && !isUtf8(text)) return this.#unreadable(say.badUtf8);
+    const words = splitCommand(text);
+    const first = words[0]?.text;
+    if (first === undefined) return this.#unreadable(say.badSyntax);
+    if (this.#settings.isNoopCommand(first)) return this.#idle();
+    const verb = findVerb(first);
+    this.#counts.tried(verb);
+    if (verb === undefined) return this.#unknown(first, line);
+    if (this.#denied !== undefined && verb.name !== 'QUIT') return this.#deny(this.#denied);
+    this.#dialogue.where = verb.name;
+    if ((this.#dialogue.protocol === 'SMTP' || verb.last) && this.#outOfStep()) return;
+    this.#verb = verb;
+    this.#perform(verb, this.#check(verb, words, text));
+  }
+
+  #check(verb: Verb, words: ReturnType<typeof splitCommand>, line: string): Outcome {
+    for (const rule of verb.order ?? []) {
+      const reply = rule(this.#dialogue);
+      if (reply !== undefined) return { kind: 'refuse', reply };
+    }
+    return verb.check(this.#dialogue, words, line);
+  }
+
+  #perform(verb: Verb, outcome: Outcome): void {
+    switch (outcome.kind) {
+      case 'ask': return this.#ask(outcome.question);
+      case 'chunk': return this.#intake.startChunk();
+      case 'refuse':
+        this.#say(outcome.reply);
+        return this.#finish(verb, true);
+      case 'reply':
+        this.#say(outcome.reply);
+        this.#finish(verb, false);
+    }
+  }
+
+  /** A verb's question was answered. */
+  #goOn(verb: Verb, question: Question, verdict: Verdict): void {
+    if (!verdict.accept) {
+      if (verb.refused?.(this.#dialogue, verdict.reply)) return this.#intake.startChunk();
+      this.#say(verdict.reply);
+      return this.#finish(verb, true);
+    }
+    const reply = verb.accepted?.(this.#dialogue, question, verdict);
+    if (reply === undefined) return this.#intake.startChunk();
+    this.#say(verdict.reply ?? reply);
+    if (question.verb !== 'DATA') return this.#finish(verb, false);
+    this.#intake.startData();
+  }
+
+  #finish(verb: Verb, failed: boolean): void {
+    const dialogue = this.#dialogue;
+    if (failed) dialogue.errors++;
+    else this.#counts.succeeded(verb);
+    if (verb.junk && dialogue.junk++ > this.#settings.smtpd_junk_command_limit) dialogue.errors++;
+    this.#verb = undefined;
+    this.#patience.newRequest();
+    if (verb.name === 'QUIT') this.#close('quit');
+  }
+
+  #unreadable(reply: Reply): void {
+    this.#counts.tried(undefined);
+    this.#dialogue.where = 'UNKNOWN';
+    this.#say(reply);
+    this.#dialogue.errors++;
+  }
+
+  /** smtpd_noop_commands: not counted as a command, but counted as junk. */
+  #idle(): void {
+    this.#say(say.ok);
+    if (this.#dialogue.junk++ > this.#settings.smtpd_junk_command_limit) this.#dialogue.errors++;
+  }
+
+  #unknown(word: string, line: string): void {
+    this.#dialogue.where = 'UNKNOWN';
+    if (isHeader(word) || this.#settings.isForbiddenCommand(word)) {
+      this.#dialogue.log({ event: 'non-smtp-command', text: escapeBytes(line).slice(0, 100) });
+      this.#say(say.goodbye);
+      return void this.#close('protocol');
+    }
+    if (this.#denied !== undefined) return this.#deny(this.#denied);
+    this.#say(say.notRecognized);
+    this.#dialogue.errors++;
+  }
+
+  // RFC 5321 §3.1: after a refusal instead of a greeting, commands but QUIT are out of sequence.
+  #deny(denied: Reply): void {
+    this.#say(hangsUp(denied) ? denied : tell.accessDenied(this.#settings.client));
+    this.#dialogue.errors++;
+  }
+
+  /**
+   * Did the client speak when it had to wait for us? Told once; a client that does is cut off, since what it sent may have
+   * been meant for someone else (smtpd_forbid_unauth_pipelining).
+   */
+  #outOfStep(): boolean {
+    if (this.#settings.standAlone || this.#flagged || this.#input.size === 0) return false;
+    this.#flagged = true;
+    const text = escapeBytes(this.#input.peek(100)!.toString('latin1'));
+    this.#dialogue.log({ event: 'improper-pipelining', after: this.#dialogue.where, text });
+    if (!this.#settings.smtpd_forbid_unauth_pipelining) return false;
+    this.#say(say.outOfStep);
+    return this.#close('protocol');
+  }
+
+  #ask(question: Question): void {
+    this.#open = question;
+    this.#steps.push({ kind: 'ask', question });
+  }
+
+  #say(reply: Reply): void {
+    const { errors, settings } = this.#dialogue;
+    const delay = errors >= settings.smtpd_soft_error_limit ? settings.smtpd_error_sleep_time * 1000 : 0;
+    if (delay > 0) {
+      this.#push(this.#flush());
+      this.#steps.push({ kind: 'delay', milliseconds: delay });
+    }
+    const text = renderReply(reply, settings.soft_bounce);
+    this.#out += text;
+    if (delay > 0 || this.#out.length > outLimit) this.#push(this.#flush());
+    if (text.startsWith('421') || text.startsWith('521')) this.#hangUp = true;
+  }
+
+  #flush(): SmtpServerStep | undefined {
+    if (this.#out === '') return undefined;
+    const bytes = Buffer.from(this.#out, 'latin1');
+    this.#out = '';
+    return { kind: 'send', bytes };
+  }
+
+  #push(step: SmtpServerStep | undefined): void {
+    if (step !== undefined) this.#steps.push(step);
+  }
+
+  #timeOut(): void {
+    this.#patience.stop();
+    this.#say(tell.timeout(this.#settings.myhostname));
+    this.#close('timeout');
+  }
+
+  /** The last steps. Always true, for callers that have then made progress. */
+  #close(reason: CloseReason): true {
+    this.#push(this.#flush());
+    if (reason === 'timeout' || reason === 'lost connection' || reason === 'too many errors') this.#logEnd(reason);
+    this.#dialogue.resetMail();
+    this.#steps.push({ kind: 'close', reason });
+    this.#phase = 'closed';
+    this.#input.clear();
+    return true;
+  }
+
+  // A client that goes away after its message has been taken, without QUIT, is not worth a line.
+  #logEnd(reason: EndReason): void {
+    const { where } = this.#dialogue;
+    if (where === 'END-OF-MESSAGE' && reason === 'lost connection') return;
+    const inContent = where === 'DATA content' || where === 'BDAT content';
+    const bytes = inContent ? this.#intake.size : undefined;
+    this.#dialogue.log({ event: 'ended', reason, after: inContent ? where.slice(0, 4) : where, bytes });
+  }
+}
+
+/** Does this word begin like a header: someone who speaks HTTP, or mail content that came out of step? */
+function isHeader(word: string): boolean {
+  return /^[!-9;-~]+:/.test(word);
+}

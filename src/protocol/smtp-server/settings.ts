@@ -1,0 +1,94 @@
+/**
+ * What the SMTP server machine has to be told. Names are those of main.cf where main.cf has one; times are in seconds,
+ * sizes in bytes, as there. The machine reads the object and never changes it, so that one object serves many sessions.
+ */
+export interface SmtpServerSettings {
+  readonly myhostname: string;
+  /** What follows "220 " in the greeting. */
+  readonly smtpd_banner: string;
+  /** The client as replies and log lines name it: `name[address]`. */
+  readonly client: string;
+  /** True for sendmail -bs: the client is a local program; no pipelining or newline policing. */
+  readonly standAlone: boolean;
+
+  readonly line_length_limit: number;
+  /** 0: no limit. */
+  readonly message_size_limit: number;
+  /** 0: no limit. */
+  readonly smtpd_recipient_limit: number;
+  readonly smtpd_recipient_overshoot_limit: number;
+
+  readonly smtpd_hard_error_limit: number;
+  readonly smtpd_soft_error_limit: number;
+  readonly smtpd_error_sleep_time: number;
+  readonly smtpd_junk_command_limit: number;
+
+  readonly smtpd_timeout: number;
+  /** The time limit is for a whole command, not for each read; content then buys time at smtpd_min_data_rate. */
+  readonly smtpd_per_request_deadline: boolean;
+  /** Bytes per second. */
+  readonly smtpd_min_data_rate: number;
+
+  readonly smtpd_helo_required: boolean;
+  readonly disable_vrfy_command: boolean;
+  readonly strict_rfc821_envelopes: boolean;
+  readonly smtputf8_enable: boolean;
+  readonly strict_smtputf8: boolean;
+  readonly soft_bounce: boolean;
+
+  /** `yes` of main.cf is `normalize`. A client that is excluded from the policing gets `no`. */
+  readonly smtpd_forbid_bare_newline: 'normalize' | 'note' | 'reject' | 'no';
+  readonly smtpd_forbid_bare_newline_reject_code: number;
+  readonly smtpd_forbid_unauth_pipelining: boolean;
+
+  /** EHLO keywords, in lower case, that this client shall not see (smtpd_discard_ehlo_keywords and its maps). */
+  readonly discardedKeywords: ReadonlySet<string>;
+  /** Is this first word of a command in smtpd_forbidden_commands? */
+  readonly isForbiddenCommand: (word: string) => boolean;
+  /** Is this first word of a command in smtpd_noop_commands? */
+  readonly isNoopCommand: (word: string) => boolean;
+
+  /** Most bytes that the machine keeps while a question is open; a pump that reads on must heed `wantsInput`. */
+  readonly inputLimit: number;
+}
+
+/** Postfix 3.12's defaults, for a host of this name. */
+export function defaultSettings(myhostname: string, client: string): SmtpServerSettings {
+  return {
+    myhostname,
+    smtpd_banner: `${myhostname} ESMTP Postfix`,
+    client,
+    standAlone: false,
+    line_length_limit: 2048,
+    message_size_limit: 10_240_000,
+    smtpd_recipient_limit: 1000,
+    smtpd_recipient_overshoot_limit: 1000,
+    smtpd_hard_error_limit: 20,
+    smtpd_soft_error_limit: 10,
+    smtpd_error_sleep_time: 1,
+    smtpd_junk_command_limit: 100,
+    smtpd_timeout: 300,
+    smtpd_per_request_deadline: false,
+    smtpd_min_data_rate: 500,
+    smtpd_helo_required: false,
+    disable_vrfy_command: false,
+    strict_rfc821_envelopes: false,
+    smtputf8_enable: true,
+    strict_smtputf8: false,
+    soft_bounce: false,
+    smtpd_forbid_bare_newline: 'normalize',
+    smtpd_forbid_bare_newline_reject_code: 550,
+    smtpd_forbid_unauth_pipelining: true,
+    discardedKeywords: new Set(),
+    isForbiddenCommand: forbiddenByDefault,
+    isNoopCommand: () => false,
+    inputLimit: 262_144,
+  };
+}
+
+/** The default of smtpd_forbidden_commands: `CONNECT GET POST regexp:{{/^[^A-Z]/ Bogus}}`, without regard to case. */
+export function forbiddenByDefault(word: string): boolean {
+  const code = word.charCodeAt(0) & ~0x20;
+  if (word.charCodeAt(0) > 127 || code < 65 || code > 90) return true;
+  return /^(?:connect|get|post)$/i.test(word);
+}

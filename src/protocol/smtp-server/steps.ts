@@ -1,0 +1,95 @@
+/**
+ * What the SMTP server machine asks of its surroundings: steps, questions and the events worth a log line.
+ *
+ * Text is byte strings throughout. A question waits for exactly one `answer`; while it is open the machine gives no
+ * step but `send` for replies that would otherwise be held back.
+ */
+
+import type { MailParameters } from '../../message/path-parameters.ts';
+
+/** An SMTP reply. Several lines share code and status; the greeting and the answers to HELO and EHLO have no status. */
+export interface Reply {
+  readonly code: number;
+  readonly status?: string;
+  readonly text: string | readonly string[];
+}
+
+export type Question =
+  /** May this client talk to us? Accepted: greeting. Refused: the reply instead of it, and no command but QUIT is served. */
+  | { readonly verb: 'CONNECT' }
+  | { readonly verb: 'HELO' | 'EHLO'; readonly name: string }
+  /** `sender` in internal (unquoted) form, '' for the null sender; `path` as the client wrote it. */
+  | { readonly verb: 'MAIL'; readonly sender: string; readonly path: string; readonly parameters: MailParameters }
+  | {
+    readonly verb: 'RCPT'; readonly recipient: string; readonly path: string;
+    /** dsnNotify mask of message/dsn.ts; 0: not given. */
+    readonly notify: number;
+    /** `type;address`, decoded: the ORCPT parameter, or what stands for it when there was none. */
+    readonly orcpt: string;
+  }
+  /** Content is about to come. Accepted: `content` steps follow, then END or `abort`. */
+  | { readonly verb: 'DATA'; readonly command: 'DATA' | 'BDAT' }
+  /** The content is complete: `size` bytes were handed over. Accepted means: durable. */
+  | { readonly verb: 'END'; readonly command: 'DATA' | 'BDAT'; readonly size: number }
+  | { readonly verb: 'VRFY'; readonly address: string; readonly path: string; readonly smtputf8: boolean }
+  | { readonly verb: 'ETRN'; readonly domain: string };
+
+/**
+ * The answer. Without `reply` an accepted question gets the reply that belongs to it; END then needs the `queueId` for
+ * its text. A refusal with code 421 or 521 hangs up, as does `close`.
+ */
+export type Verdict =
+  | { readonly accept: true; readonly reply?: Reply; readonly queueId?: string; readonly close?: boolean }
+  | { readonly accept: false; readonly reply: Reply; readonly close?: boolean };
+
+/** What there is to log; `session.context()` has the client's name, sender and so on at that moment. */
+export type LogEvent =
+  /** info: improper command pipelining after {after} from {client}: {text} (escaped, at most 100 bytes) */
+  | { readonly event: 'improper-pipelining'; readonly after: string; readonly text: string }
+  /** warning: non-SMTP command from {client}: {text} (escaped; at most 100 chars are logged) */
+  | { readonly event: 'non-smtp-command'; readonly text: string }
+  /** warning: {client}: request longer than {limit}: {text}... */
+  | { readonly event: 'long-request'; readonly limit: number; readonly text: string }
+  /** warning: disabling input from {client} */
+  | { readonly event: 'input-disabled' }
+  /** warning: Illegal address syntax from {client} in {verb} command: {text} */
+  | { readonly event: 'bad-address'; readonly verb: string; readonly text: string }
+  /** info: {queueId|NOQUEUE}: reject: {where} from {client}: {text}; from=<{sender}> to=<{recipient}> proto= helo=<> */
+  | {
+    readonly event: 'reject'; readonly where: string; readonly text: string;
+    readonly sender: string | undefined; readonly recipient: string | undefined;
+  }
+  /** info: discarding EHLO keywords: {keywords} */
+  | { readonly event: 'discarded-keywords'; readonly keywords: string }
+  /** warning: {queueId|NOQUEUE}: queue file size limit exceeded */
+  | { readonly event: 'size-limit' }
+  /** warning: {queueId|NOQUEUE}: malformed BDAT command syntax from {client}: {text} */
+  | { readonly event: 'bad-bdat'; readonly text: string }
+  /** warning: {queueId|NOQUEUE}: null BDAT request from {client} */
+  | { readonly event: 'null-bdat' }
+  /** warning: {queueId|NOQUEUE}: BDAT request from {client} exceeds message size limit */
+  | { readonly event: 'big-bdat' }
+  /** warning: {queueId|NOQUEUE}: too much BDAT content -- disabling further input from {client} */
+  | { readonly event: 'bdat-flood' }
+  /** info: {queueId|NOQUEUE}: {reason} after {after} from {client}; with `bytes`: after {after} ({bytes} bytes) from */
+  | { readonly event: 'ended'; readonly reason: EndReason; readonly after: string; readonly bytes: number | undefined };
+
+export type EndReason = 'timeout' | 'lost connection' | 'too many errors';
+
+export type SmtpServerStep =
+  /** Write these bytes; the machine goes on without waiting for them to arrive. */
+  | { readonly kind: 'send'; readonly bytes: Buffer }
+  | { readonly kind: 'ask'; readonly question: Question }
+  /** The next piece of the message, dots unstuffed, line ends as they came. */
+  | { readonly kind: 'content'; readonly chunk: Buffer }
+  /** An accepted MAIL comes to nothing (RSET, HELO, QUIT, lost connection, trouble): forget it. No answer is expected. */
+  | { readonly kind: 'abort' }
+  /** Do nothing for so long, then ask for the next step. */
+  | { readonly kind: 'delay'; readonly milliseconds: number }
+  | { readonly kind: 'log'; readonly log: LogEvent }
+  /** Begin a TLS handshake after what was sent before; no TLS yet, so the machine never gives it. */
+  | { readonly kind: 'start-tls' }
+  /** Close when everything sent is written. Always the last step. */
+  | { readonly kind: 'close'; readonly reason: CloseReason };
+
+export type CloseReason = EndReason | 'quit' | 'hang-up' | 'protocol';

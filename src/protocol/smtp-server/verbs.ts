@@ -1,0 +1,26 @@
+/** The verbs this server knows: one row each, in the order in which the log counts them when a client disconnects. */
+import { bdat } from './bdat.ts';
+import { data } from './data.ts';
+import type { Verb } from './dialogue.ts';
+import { answer } from './dialogue.ts';
+import { ehlo, helo } from './hello.ts';
+import { mail } from './mail.ts';
+import { auth, etrn, noop, quit, rset, startTls, vrfy, xclient, xforward } from './others.ts';
+import { rcpt } from './rcpt.ts';
+import { tell } from './reply.ts';
+
+const help: Verb = {
+  name: 'HELP',
+  check: () => answer(tell.commands(verbs.map((verb) => verb.name).sort())),
+};
+
+export const verbs: readonly Verb[] = [
+  helo, ehlo, xclient, xforward, startTls, auth, mail, rcpt, data, bdat, rset, noop, vrfy, etrn, quit, help,
+];
+
+const byName: ReadonlyMap<string, Verb> = new Map(verbs.map((verb) => [verb.name, verb]));
+
+/** Case does not matter (RFC 5321 §2.4). */
+export function findVerb(word: string): Verb | undefined {
+  return byName.get(word) ?? (word.length > 8 ? undefined : byName.get(word.toUpperCase()));
+}

@@ -1,0 +1,132 @@
+/**
+ * From message bytes to content records: N for a line, L for a piece of a line that is longer than the limit.
+ *
+ * Fed with chunks cut anywhere; each call gives back the records of the lines that are complete, in one Buffer. A line of
+ * `lineLimit` bytes or more becomes L records of just that many, and an N record with what remains (line_length_limit; the cut is
+ * invisible to readers). No object per line; memory is bounded by the chunk and one line.
+ */
+import { recordType, writeRecordHead } from '../message/record.ts';
+
+export interface ContentRecordsOptions {
+  /** 'crlf' takes one CR before each LF away; 'lf' only the LF. */
+  readonly lineEnd: 'crlf' | 'lf';
+  /** line_length_limit */
+  readonly lineLimit?: number;
+  /** cleanup_replace_stray_cr_lf: a CR inside a line becomes a space, so that no bare CR ever leaves in a later transfer. */
+  readonly replaceStray?: boolean;
+}
+
+const lf = 0x0a;
+const cr = 0x0d;
+const space = 0x20;
+const defaultLineLimit = 2048;
+const longestHead = 5;
+const nothing = Buffer.alloc(0);
+
+export class ContentRecords {
+  /** Bytes of content so far, a line end counting as one. */
+  length = 0;
+  readonly #strip: boolean;
+  readonly #limit: number;
+  readonly #replaceStray: boolean;
+  /** Are there stray CRs in what is being worked on? Rare, so looked for once per chunk. */
+  #stray = false;
+  /** The line that has no end yet: always less than the limit, but for a CR that may belong to its end. */
+  #partial: Buffer = nothing;
+  /** Was the last record an L? */
+  #open = false;
+
+  constructor({ lineEnd, lineLimit = defaultLineLimit, replaceStray = false }: ContentRecordsOptions) {
+    this.#strip = lineEnd === 'crlf';
+    this.#limit = lineLimit;
+    this.#replaceStray = replaceStray;
+  }
+
+  /** Is a line begun that has no end yet? */
+  get unfinished(): boolean {
+    return this.#open || this.#partial.length > 0;
+  }
+
+  /** The records of all lines that end in this chunk, and of what of the last line is beyond the limit. */
+  records(chunk: Buffer): Buffer {
+    const input = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
+    const out = Buffer.allocUnsafe(this.#room(input));
+    this.#stray = this.#replaceStray && this.#hasStray(input);
+    let put = 0;
+    let at = 0;
+    for (let end = input.indexOf(lf, this.#partial.length); end >= 0; end = input.indexOf(lf, at)) {
+      put = this.#line(input, at, end, out, put);
+      at = end + 1;
+    }
+    const rest = this.#beyond(input, at, out, put);
+    this.#partial = rest.at < input.length ? Buffer.from(input.subarray(rest.at)) : nothing;
+    return out.subarray(0, rest.put);
+  }
+
+  /** The records of a last line without line end: it becomes a line (N), or with `open` stays one without end (L). */
+  end(open = false): Buffer {
+    const input = this.#partial;
+    if (input.length === 0 && (open || !this.#open)) return nothing;
+    this.#stray = this.#replaceStray && input.includes(cr);
+    const out = Buffer.allocUnsafe(this.#room(input));
+    const { at, put } = this.#pieces(input, 0, input.length, out, 0);
+    this.#partial = nothing;
+    return out.subarray(0, this.#put(open ? recordType.partial : recordType.normal, input, at, input.length, out, put));
+  }
+
+  // A line grows by its head less its LF, a piece of a long line by its head.
+  #room(input: Buffer): number {
+    return input.length * 2 + longestHead * (2 + Math.ceil(input.length / this.#limit));
+  }
+
+  #line(input: Buffer, at: number, end: number, out: Buffer, put: number): number {
+    if (this.#strip && end > at && input[end - 1] === cr) end--;
+    const length = end - at;
+    if (length < 0x80 && length < this.#limit) {
+      out[put] = recordType.normal;
+      out[put + 1] = length;
+      if (length > 0) this.#copy(input, at, end, out, put + 2);
+      this.length += length + 1;
+      this.#open = false;
+      return put + 2 + length;
+    }
+    const rest = this.#pieces(input, at, end, out, put);
+    return this.#put(recordType.normal, input, rest.at, end, out, rest.put);
+  }
+
+  /** What of an unfinished line is sure to be beyond the limit, whatever follows. */
+  #beyond(input: Buffer, at: number, out: Buffer, put: number): { at: number; put: number } {
+    const sure = this.#strip && input[input.length - 1] === cr ? input.length - 1 : input.length;
+    return this.#pieces(input, at, sure, out, put);
+  }
+
+  #pieces(input: Buffer, at: number, end: number, out: Buffer, put: number): { at: number; put: number } {
+    for (; end - at >= this.#limit; at += this.#limit) put = this.#put(recordType.partial, input, at, at + this.#limit, out, put);
+    return { at, put };
+  }
+
+  #put(type: number, input: Buffer, at: number, end: number, out: Buffer, put: number): number {
+    this.#open = type === recordType.partial;
+    this.length += end - at + (this.#open ? 0 : 1);
+    put = writeRecordHead(out, put, type, end - at);
+    return this.#copy(input, at, end, out, put);
+  }
+
+  #copy(input: Buffer, at: number, end: number, out: Buffer, put: number): number {
+    const after = put + input.copy(out, put, at, end);
+    if (this.#stray) for (let i = put; i < after; i++) if (out[i] === cr) out[i] = space;
+    return after;
+  }
+
+  #hasStray(input: Buffer): boolean {
+    if (!this.#strip) return input.includes(cr);
+    for (let at = input.indexOf(cr); at >= 0; at = input.indexOf(cr, at + 1)) if (input[at + 1] !== lf) return true;
+    return false;
+  }
+}
+
+/** Records of a whole content that is in memory. */
+export function recordsFromContent(content: Buffer, options: ContentRecordsOptions): Buffer[] {
+  const records = new ContentRecords(options);
+  return [records.records(content), records.end()].filter(({ length }) => length > 0);
+}

@@ -1,0 +1,185 @@
+/**
+ * A message opened from its queue file: envelope, content, done marks.
+ *
+ * A small file is read at once; of a large one never more than a chunk is in memory. What is no good queue file is reported as
+ * CorruptFile by whichever method meets it first; moving it out of the way is the caller's matter.
+ */
+import { closeSync, fchmodSync, fstatSync, openSync, read, readSync, writeSync, constants, type Stats } from 'node:fs';
+import { tryLock, type LockStrength } from '../host/locks.ts';
+import type { Envelope } from '../message/envelope.ts';
+import { EnvelopeReader } from '../message/envelope-reader.ts';
+import { parseSize, recordText, recordType, type QueueRecord } from '../message/record.ts';
+import { ContentDecoder } from './content-decoder.ts';
+import { expireMode, ownerMask, readyMode, unthrottleMode } from './open-ok.ts';
+import { RecordFile, reasonOf, recordsUntilEnd } from './record-file.ts';
+import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from './store.ts';
+
+const chunkSize = 64 << 10;
+/** The size record is the first of a queue file; this is enough to hold it. */
+const sizeRecordRoom = 256;
+
+export class FileReader implements MessageReader {
+  readonly queue: QueueName;
+  readonly queueId: string;
+  readonly path: string;
+  readonly size: number;
+  readonly mtime: number;
+  readonly forcedExpire: boolean;
+  readonly unthrottle: boolean;
+  warnings: readonly string[] = [];
+  #fd: number;
+
+  constructor(fd: number, status: Stats, where: { queue: QueueName; queueId: string; path: string }) {
+    this.queue = where.queue;
+    this.queueId = where.queueId;
+    this.path = where.path;
+    this.size = status.size;
+    this.mtime = status.mtimeMs;
+    this.forcedExpire = (status.mode & expireMode) !== 0;
+    this.unthrottle = (status.mode & unthrottleMode) !== 0;
+    this.#fd = fd;
+  }
+
+  envelope(): Envelope {
+    const file = new RecordFile(this.#fd);
+    const reader = new EnvelopeReader();
+    while (reader.trouble === undefined && reader.segment !== 'end') {
+      const step = file.next();
+      if (step.kind !== 'record') throw this.#corrupt(reasonOf(step));
+      reader.take(step.record);
+      if (step.record.type === recordType.message) this.#skipContent(file, reader.envelope);
+    }
+    if (reader.trouble !== undefined) throw this.#corrupt(reader.trouble);
+    this.warnings = reader.warnings;
+    return reader.envelope;
+  }
+
+  // Files of the maildrop queue do not say how large their content is: there the records are read one by one.
+  #skipContent(file: RecordFile, { size }: Envelope): void {
+    if (size === undefined || size.dataOffset <= 0) return;
+    if (size.dataOffset + size.contentSize > this.size) throw this.#corrupt('content ends beyond the end of the file');
+    file.seek(size.dataOffset + size.contentSize);
+  }
+
+  records(offset = 0): Generator<QueueRecord, void, undefined> {
+    return recordsUntilEnd(new RecordFile(this.#fd, { offset }), (reason) => {
+      throw this.#corrupt(reason);
+    });
+  }
+
+  async *content(options: ContentOptions = {}): AsyncGenerator<Buffer, void, undefined> {
+    const decoder = new ContentDecoder(options.lineEnd);
+    let position = options.offset ?? this.#contentOffset();
+    while (!decoder.done) {
+      const piece = await this.#piece(position);
+      if (piece.length === 0) throw this.#corrupt(decoder.between ? 'missing end of content' : 'unexpected EOF in data');
+      const bytes = decoder.decode(piece);
+      if (decoder.trouble !== undefined) throw this.#corrupt(decoder.trouble);
+      position = decoder.seek ?? position + piece.length;
+      if (bytes.length > 0) yield bytes;
+    }
+  }
+
+  /** The next piece of the file; a small file comes at once, without a turn through the thread pool. */
+  #piece(position: number): Buffer | Promise<Buffer> {
+    const length = Math.min(chunkSize, Math.max(this.size - position, 0));
+    if (this.size <= chunkSize) {
+      const piece = Buffer.allocUnsafe(length);
+      return piece.subarray(0, readSync(this.#fd, piece, 0, length, position));
+    }
+    return new Promise((resolve, reject) => {
+      const piece = Buffer.allocUnsafe(length);
+      read(this.#fd, piece, 0, length, position, (error, count) => (error ? reject(error) : resolve(piece.subarray(0, count))));
+    });
+  }
+
+  #contentOffset(): number {
+    const first = new RecordFile(this.#fd, { maximumLength: sizeRecordRoom }).next();
+    const size = first.kind === 'record' && first.record.type === recordType.size ? parseSize(recordText(first.record)) : undefined;
+    if (size !== undefined && size.dataOffset > 0) return size.dataOffset;
+    for (const record of this.records()) if (record.type === recordType.message) return record.offset + 2;
+    throw this.#corrupt('no message content');
+  }
+
+  done(offset: number): void {
+    this.#mark(offset, recordType.recipient, recordType.done);
+  }
+
+  isDone(offset: number): boolean {
+    return this.#typeAt(offset) === recordType.done;
+  }
+
+  kill(offset: number): void {
+    const found = this.#typeAt(offset);
+    if (found !== recordType.warn && found !== recordType.attribute && found !== recordType.killed) throw this.#corrupt(`no record to kill at offset ${offset}`);
+    this.#put(offset, recordType.killed);
+  }
+
+  #mark(offset: number, from: number, to: number): void {
+    const found = this.#typeAt(offset);
+    if (found === to) return;
+    if (found !== from) throw this.#corrupt(`no recipient record at offset ${offset}`);
+    this.#put(offset, to);
+  }
+
+  #typeAt(offset: number): number | undefined {
+    const byte = Buffer.alloc(1);
+    return offset > 0 && readSync(this.#fd, byte, 0, 1, offset) === 1 ? byte[0] : undefined;
+  }
+
+  #put(offset: number, type: number): void {
+    try {
+      writeSync(this.#fd, Buffer.from([type]), 0, 1, offset);
+    } catch (error) {
+      throw QueueTrouble.from(error, `update queue file ${this.path}`);
+    }
+  }
+
+  clearUnthrottle(): void {
+    try {
+      fchmodSync(this.#fd, fstatSync(this.#fd).mode & 0o7777 & ~unthrottleMode);
+    } catch (error) {
+      throw QueueTrouble.from(error, `update queue file ${this.path}`);
+    }
+  }
+
+  lock(strength: LockStrength): boolean {
+    return tryLock(this.#fd, 'flock', strength);
+  }
+
+  close(): void {
+    if (this.#fd < 0) return;
+    const fd = this.#fd;
+    this.#fd = -1;
+    closeSync(fd);
+  }
+
+  #corrupt(reason: string): CorruptFile {
+    return new CorruptFile(this.path, reason);
+  }
+}
+
+/** Open a queue file. QueueTrouble: ENOENT, EINVAL no regular file, EBUSY not complete, EAGAIN locked, and what open(2) says. */
+export function openMessage(where: { queue: QueueName; queueId: string; path: string }, options: OpenOptions = {}): FileReader {
+  const fd = openFile(where.path, options.write === true);
+  try {
+    const status = fstatSync(fd);
+    if (!status.isFile()) throw new QueueTrouble('EINVAL', `${where.path}: not a regular file`);
+    if (!options.incomplete && (status.mode & ownerMask) !== readyMode) throw new QueueTrouble('EBUSY', `${where.path}: not complete`);
+    const reader = new FileReader(fd, status, where);
+    if (options.lock !== undefined && !reader.lock(options.lock)) throw new QueueTrouble('EAGAIN', `${where.path}: locked by another process`);
+    return reader;
+  } catch (error) {
+    closeSync(fd);
+    throw QueueTrouble.from(error, `open ${where.path}`);
+  }
+}
+
+// Never through a symbolic link, and never waiting for the other end of a FIFO.
+function openFile(path: string, write: boolean): number {
+  try {
+    return openSync(path, (write ? constants.O_RDWR : constants.O_RDONLY) | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    throw QueueTrouble.from(error, `open ${path}`);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The queue as its users see it, whatever form a message has.
+ *
+ * Only cleanup creates; qmgr moves; delivery agents read content and mark recipients done; commands list, hold, release,
+ * delete. Every method that changes something answers only when the change is made; `MessageWriter.commit` answers only when
+ * content and directory entry are durable (fsync of file and directory, shared by all messages that wait for it). Disk
+ * trouble is a `QueueTrouble`; after a failed fsync the file is dropped and never retried.
+ */
+import type { Envelope } from '../message/envelope.ts';
+import type { QueueRecord } from '../message/record.ts';
+import type { TimeValue } from '../text/time.ts';
+
+export type QueueName = 'maildrop' | 'incoming' | 'active' | 'deferred' | 'hold' | 'corrupt';
+
+/** Logs about a message that lie beside the queues, under the same queue id. */
+export type LogName = 'bounce' | 'defer' | 'trace';
+
+/**
+ * The disk or the file did not do what was asked. `code` is an errno name (ENOSPC, EIO, ENOENT, ...). Of `open`: EBUSY when the
+ * file is not complete yet, EAGAIN when someone else holds the lock, EINVAL when it is not a regular file.
+ */
+export class QueueTrouble extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string) {
+    super(message);
+    this.code = code;
+  }
+
+  /** The trouble behind an error of the file system; `what` says what was being tried ("write incoming/AB12"). */
+  static from(error: unknown, what: string): QueueTrouble {
+    if (error instanceof QueueTrouble) return error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    return new QueueTrouble(code ?? 'EIO', `${what}: ${message}`);
+  }
+}
+
+/** The file is no good queue file (code EBADMSG): its message belongs in the corrupt queue, by whoever may move it. */
+export class CorruptFile extends QueueTrouble {
+  readonly path: string;
+
+  constructor(path: string, reason: string) {
+    super('EBADMSG', `${path}: ${reason}`);
+    this.path = path;
+  }
+}
+
+/** A message being written by cleanup. Bytes are records in Postfix's file format. */
+export interface MessageWriter {
+  readonly queueId: string;
+  /** When the queue id was given: the arrival time the records should carry. */
+  readonly arrival: TimeValue;
+  /** Bytes written so far: the offset of the next record. */
+  readonly offset: number;
+  /** The bytes are kept by reference until they are on their way to the disk: leave them alone. */
+  write(bytes: Buffer): void;
+  /** Overwrite earlier bytes (size record, pointers). */
+  patch(offset: number, bytes: Buffer): void;
+  /** True while more than a bound is waiting for the disk. */
+  readonly full: boolean;
+  /** When not full any more, or when writing has failed (see `trouble`). */
+  drained(): Promise<void>;
+  /** Why `commit` will be refused, as soon as it is known. */
+  readonly trouble: QueueTrouble | undefined;
+  /** Put everything written so far into the file (patches too), without making it a message: bounce(8) reads a refused message there. */
+  settle(): Promise<void>;
+  /** Make it a message of `queue` ('incoming' or 'hold'): durable when this resolves; rejects with QueueTrouble, leaving nothing. */
+  commit(queue: 'incoming' | 'hold'): Promise<void>;
+  /** Remove what was written. */
+  discard(): void;
+}
+
+export interface ContentOptions {
+  readonly lineEnd?: '\n' | '\r\n';
+  /** Byte offset of the first content record, when the caller knows it (delivery requests say). */
+  readonly offset?: number;
+}
+
+/** A message opened for reading. Every method throws CorruptFile for what is no good queue file. */
+export interface MessageReader {
+  readonly queueId: string;
+  readonly queue: QueueName;
+  readonly path: string;
+  /** Bytes of the whole file. */
+  readonly size: number;
+  /** Last change, milliseconds: the next attempt of a deferred message. */
+  readonly mtime: number;
+  /** The operator wants it returned (postsuper -e). */
+  readonly forcedExpire: boolean;
+  /** The operator wants it tried whatever is known of its destinations (postqueue -i). */
+  readonly unthrottle: boolean;
+  /** The wish was granted. */
+  clearUnthrottle(): void;
+  /** Envelope and extracted records; content is not read. */
+  envelope(): Envelope;
+  /** What `envelope` could live with, in the words of Postfix's log. */
+  readonly warnings: readonly string[];
+  /** Records one after the other up to and with the end record; pointers followed, padding left out. */
+  records(offset?: number): Generator<QueueRecord, void, undefined>;
+  /** Content bytes in chunks of at most 64 kB; records are joined to lines. A last line without a line end stays so. */
+  content(options?: ContentOptions): AsyncIterable<Buffer>;
+  /** Mark the recipient record at this offset done. */
+  done(offset: number): void;
+  /** Is the recipient at this offset marked done? False for what is no record of this file (0, -1). */
+  isDone(offset: number): boolean;
+  /** Make the record at this offset (delay warning, trace flags) one that readers pass over. */
+  kill(offset: number): void;
+  /** False when someone else holds a lock that excludes it. */
+  lock(strength: 'shared' | 'exclusive' | 'none'): boolean;
+  close(): void;
+}
+
+export interface OpenOptions {
+  readonly write?: boolean;
+  readonly lock?: 'shared' | 'exclusive';
+  /** Also a file that is not (yet) a message: what cleanup refused and bounce(8) returns (see MessageWriter.settle). */
+  readonly incomplete?: boolean;
+}
+
+export interface QueueEntry { readonly queue: QueueName; readonly queueId: string; readonly path: string }
+
+export interface QueueStore {
+  /** Throws QueueTrouble (ENOSPC, EACCES, ...) when no file can be made. */
+  create(): MessageWriter;
+  open(queue: QueueName, queueId: string, options?: OpenOptions): MessageReader;
+  move(queueId: string, from: QueueName, to: QueueName): void;
+  remove(queueId: string, from: QueueName): void;
+  /** Remove a message's bounce, defer or trace log. False when there was none. */
+  removeLog(queueId: string, log: LogName): boolean;
+  /** Set the time of the next attempt, milliseconds since the epoch. */
+  stamp(queueId: string, queue: QueueName, time: number): void;
+  /** All entries of a queue, hashed subdirectories included, in directory order; tolerates entries that vanish. */
+  list(queue: QueueName): Iterable<QueueEntry>;
+  /** The same in batches of at most `size`, giving way to other work in between. */
+  scan(queue: QueueName, size?: number): AsyncIterable<QueueEntry[]>;
+}

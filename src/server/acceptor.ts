@@ -1,0 +1,113 @@
+/**
+ * Accepts the clients of one service on its listening descriptors, never more at once than its limit.
+ *
+ * A client over the limit stays in the kernel's queue, as it does with Postfix: at the limit the listeners are closed (the
+ * descriptors stay) and opened again when a client has gone. Trouble of a listener is logged and tried again after a pause.
+ */
+import net from 'node:net';
+import { closeSync } from 'node:fs';
+import { dup } from '../host/descriptors.ts';
+import type { Log } from '../log/log.ts';
+import type { Clock, Timer } from './clock.ts';
+
+export interface AcceptorOptions {
+  readonly descriptors: readonly number[];
+  /** 0: no limit. */
+  readonly limit: number;
+  readonly log: Log;
+  readonly clock: Clock;
+  /** A client has come; call `gone()` once for each. */
+  readonly client: (socket: net.Socket) => void;
+  /** The limit is reached. */
+  readonly full: () => void;
+}
+
+/** Milliseconds until a listener that failed (out of descriptors or memory) is tried again. */
+const retryPause = 1000;
+
+export class Acceptor {
+  readonly #options: AcceptorOptions;
+  readonly #servers = new Set<net.Server>();
+  #clients = 0;
+  #open = false;
+  #closed = false;
+  #retry: Timer | undefined;
+
+  constructor(options: AcceptorOptions) {
+    this.#options = options;
+  }
+
+  /** Clients being served. */
+  get clients(): number {
+    return this.#clients;
+  }
+
+  start(): void {
+    this.#listen();
+  }
+
+  /** No more clients; those here go on. The descriptors are closed. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#retry?.cancel();
+    this.#stopListening();
+    for (const fd of this.#options.descriptors) closeSync(fd);
+  }
+
+  gone(): void {
+    this.#clients--;
+    if (!this.#open) this.#listen();
+  }
+
+  #full(): boolean {
+    return this.#options.limit > 0 && this.#clients >= this.#options.limit;
+  }
+
+  #listen(): void {
+    if (this.#closed || this.#open || this.#full() || this.#retry !== undefined) return;
+    this.#open = true;
+    try {
+      for (const fd of this.#options.descriptors) this.#serve(fd);
+    } catch (error) {
+      this.#failed(error as Error);
+    }
+  }
+
+  #serve(fd: number): void {
+    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    this.#servers.add(server);
+    server.on('connection', (socket) => this.#accepted(socket));
+    server.on('error', (error) => this.#failed(error));
+    server.listen({ fd: dup(fd) });
+  }
+
+  #accepted(socket: net.Socket): void {
+    socket.on('error', ignore);
+    this.#clients++;
+    if (this.#full()) {
+      this.#stopListening();
+      this.#options.full();
+    }
+    this.#options.client(socket);
+  }
+
+  #stopListening(): void {
+    this.#open = false;
+    for (const server of this.#servers) server.close();
+    this.#servers.clear();
+  }
+
+  #failed(error: Error): void {
+    if (this.#closed) return;
+    this.#options.log.warning(`accept connection: ${error.message}`);
+    this.#stopListening();
+    this.#retry = this.#options.clock.after(retryPause, () => {
+      this.#retry = undefined;
+      this.#listen();
+    });
+  }
+}
+
+/** Whoever uses the socket listens for errors too; this one is there from its birth. */
+function ignore(): void {}

@@ -1,0 +1,33 @@
+/**
+ * Time as it is handed in: wall clock for what is written into mail and queue files, monotonic timers for waits.
+ *
+ * Tests give a clock of their own, so that hours pass at once.
+ */
+export interface Timer { cancel(): void }
+
+export interface Clock {
+  /** Milliseconds since the epoch, with fraction where the system has it. */
+  now(): number;
+  /** Milliseconds that never go back. */
+  monotonic(): number;
+  /** Run once after so many milliseconds; does not keep the process alive when `idle` is true. */
+  after(milliseconds: number, run: () => void, idle?: boolean): Timer;
+}
+
+const longest = 2 ** 31 - 1;
+
+export const systemClock: Clock = {
+  now: () => performance.timeOrigin + performance.now() + drift(),
+  monotonic: () => performance.now(),
+  after(milliseconds, run, idle = false) {
+    const timer = setTimeout(run, Math.min(Math.max(milliseconds, 0), longest));
+    if (idle) timer.unref();
+    return { cancel: () => clearTimeout(timer) };
+  },
+};
+
+/** performance.timeOrigin is fixed at start; when the wall clock was set since, follow it. */
+function drift(): number {
+  const difference = Date.now() - (performance.timeOrigin + performance.now());
+  return Math.abs(difference) > 2 ? difference : 0;
+}

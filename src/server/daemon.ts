@@ -1,0 +1,77 @@
+/**
+ * What a daemon is: a card that says everything about it once, and an `open` that makes a service for one master.cf row.
+ *
+ * A daemon is a module; where it runs is decided by the master (rows of one placement group share a process). Hence no
+ * daemon may keep state in module variables: all state belongs to the service that `open` returns.
+ */
+import type net from 'node:net';
+import type { Configuration } from '../config/configuration.ts';
+import type { MasterRow } from '../config/master-cf.ts';
+import type { Log } from '../log/log.ts';
+import type { Directory } from '../ipc/directory.ts';
+import type { MaybePromise } from '../text/maybe.ts';
+import type { Clock } from './clock.ts';
+import type { Ending } from './ending.ts';
+
+/** Which process a row shares by default: see docs/architecture.md, processes. */
+export type PlacementGroup = 'network in' | 'queue' | 'network out' | 'delivery' | 'keys';
+
+export interface DaemonCard {
+  /** Program name in the last column of master.cf. */
+  readonly name: string;
+  readonly summary: string;
+  readonly group: PlacementGroup;
+  /** Names of the services it may call (ipc/): asking for another is a mistake that `connect` reports. */
+  readonly calls: readonly string[];
+  readonly privileges: {
+    /** What the daemon needs to be; 'recipient' starts as root and acts as the recipient. */
+    readonly user: 'mail_owner' | 'recipient';
+    readonly network: boolean;
+    /** Directories below queue_directory (or 'mailboxes') that it writes. */
+    readonly writes: readonly string[];
+  };
+  /** The row of the stock master.cf. */
+  readonly row: string;
+  readonly standards: readonly string[];
+}
+
+/** One client that is being served: its log carries the slot's number (pid * 10000 + slot when clients share a process). */
+export interface Session {
+  readonly socket: net.Socket;
+  readonly log: Log;
+  readonly slot: number;
+  /** Set when this process is to end: sessions without work under way should close, others finish first. */
+  readonly ending: Ending;
+}
+
+/** Everything a service is given. Time, luck, the network and other services reach it only through here. */
+export interface Tools {
+  readonly row: MasterRow;
+  readonly config: Configuration;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly services: Directory;
+  /** Ends this process after the current clients, because a table or file changed under it (as Postfix does). */
+  readonly restart: (reason: string) => void;
+}
+
+export interface Service {
+  /** A client of a stream service. Resolves when the client has been served; the skeleton closes the socket then. */
+  client?(session: Session): Promise<void>;
+  /** A few bytes from someone who wants to wake this service up; also called with 'W' by master's wakeup timer. */
+  trigger?(request: Buffer): void;
+  /** What callers in the same process use instead of a socket: the calls of the ipc/ declaration. */
+  readonly calls?: object;
+  /** After privileges were dropped and sockets are served. */
+  start?(): MaybePromise<void>;
+  /** No new clients come; finish what is under way, write back what must be kept. The process ends after this. */
+  drain?(): MaybePromise<void>;
+  /** True while there is work under way that is not a client (deliveries, timers that matter): keeps the process from idling out. */
+  busy?(): boolean;
+}
+
+export interface Daemon {
+  readonly card: DaemonCard;
+  /** Runs before chroot and before privileges are dropped: open tables and files here. */
+  open(tools: Tools): MaybePromise<Service>;
+}

@@ -1,0 +1,189 @@
+/**
+ * One service of a process at work: takes its clients and triggers, counts them, and drains.
+ *
+ * A throw in one session ends that session, with a warning; the others do not notice. A service that only one process may
+ * serve starts when the lock is free.
+ */
+import type net from 'node:net';
+import type { Log } from '../log/log.ts';
+import { Acceptor } from './acceptor.ts';
+import type { Clock } from './clock.ts';
+import type { Service } from './daemon.ts';
+import type { Ending } from './ending.ts';
+import type { LoneLock } from './lone-lock.ts';
+import type { ServiceOrder } from './order.ts';
+import { sessionNumber, type Slots } from './slots.ts';
+
+/** What a service run needs of its process. */
+export interface Host {
+  readonly clock: Clock;
+  readonly slots: Slots;
+  readonly ending: Ending;
+  /** Several clients share this process, so each needs a number of its own in the log. */
+  readonly numbered: boolean;
+  used(run: ServiceRun): void;
+  /** A client of the service has come (true) or gone. */
+  occupied(run: ServiceRun, taken: boolean): void;
+  full(run: ServiceRun): void;
+}
+
+/** Bytes of a trigger, triggers that may wait for a service to start, and milliseconds until a silent one is let go. */
+const triggerSize = 1024;
+const triggersKept = 100;
+const triggerPatience = 10_000;
+/** Milliseconds for the last bytes to a client that does not read. */
+const farewell = 10_000;
+
+export class ServiceRun {
+  readonly order: ServiceOrder;
+  readonly #service: Service;
+  readonly #log: Log;
+  readonly #host: Host;
+  readonly #lock: LoneLock | undefined;
+  readonly #acceptor: Acceptor;
+  #triggers: Buffer[] = [];
+  #state: 'opened' | 'started' | 'closed' = 'opened';
+  #uses = 0;
+
+  constructor(order: ServiceOrder, service: Service, log: Log, host: Host, lock: LoneLock | undefined) {
+    this.order = order;
+    this.#service = service;
+    this.#log = log;
+    this.#host = host;
+    this.#lock = lock;
+    const { descriptors, limit } = order;
+    this.#acceptor = new Acceptor({
+      descriptors, limit, log, clock: host.clock,
+      client: (socket) => this.#accepted(socket),
+      full: () => host.full(this),
+    });
+  }
+
+  /** Clients and triggers served so far. */
+  get uses(): number {
+    return this.#uses;
+  }
+
+  get idle(): boolean {
+    return this.#acceptor.clients === 0 && !(this.#service.busy?.() ?? false);
+  }
+
+  get clients(): number {
+    return this.#acceptor.clients;
+  }
+
+  /** Start serving, or wait for the process that still does. Resolves when that is settled. */
+  async start(): Promise<void> {
+    if (this.#lock === undefined) return this.#begin();
+    let pending: Promise<void> | undefined;
+    let waits = true;
+    this.#lock.take(() => {
+      const begun = this.#begin();
+      if (waits) pending = begun;
+      else begun.catch((error: Error) => this.#log.panic(error.stack ?? error.message));
+    });
+    waits = false;
+    await pending;
+  }
+
+  /** Master's wakeup timer. */
+  wake(): void {
+    this.#trigger(Buffer.from('W'));
+  }
+
+  /** Take no more clients. */
+  close(): void {
+    this.#acceptor.close();
+  }
+
+  /** Finish what is under way and let go of the lock. */
+  async drain(): Promise<void> {
+    const started = this.#state === 'started';
+    this.#state = 'closed';
+    try {
+      if (started) await this.#service.drain?.();
+    } finally {
+      this.#lock?.release();
+    }
+  }
+
+  async #begin(): Promise<void> {
+    if (this.#state !== 'opened') return;
+    await this.#service.start?.();
+    if ((this.#state as string) === 'closed') return;
+    this.#state = 'started';
+    this.#acceptor.start();
+    for (const request of this.#triggers.splice(0)) this.#trigger(request);
+  }
+
+  #accepted(socket: net.Socket): void {
+    if (this.#service.client !== undefined) this.#session(socket);
+    else this.#triggered(socket);
+  }
+
+  #used(): void {
+    this.#uses++;
+    this.#host.used(this);
+  }
+
+  #session(socket: net.Socket): void {
+    const { slots, numbered, ending } = this.#host;
+    const slot = slots.take();
+    const log = numbered ? this.#log.numbered(sessionNumber(process.pid, slot)) : this.#log;
+    this.#host.occupied(this, true);
+    this.#serve({ socket, log, slot, ending }).then(() => {
+      this.#farewell(socket);
+      slots.give(slot);
+      this.#used();
+      this.#acceptor.gone();
+      this.#host.occupied(this, false);
+    });
+  }
+
+  async #serve(session: Parameters<NonNullable<Service['client']>>[0]): Promise<void> {
+    try {
+      await this.#service.client!(session);
+    } catch (error) {
+      session.log.warning(`${this.order.row.program}: session ended by an unexpected error: ${(error as Error).stack ?? String(error)}`);
+      session.socket.destroy();
+    }
+  }
+
+  #farewell(socket: net.Socket): void {
+    if (socket.destroyed) return;
+    const timer = this.#host.clock.after(farewell, () => socket.destroy(), true);
+    socket.on('close', () => timer.cancel());
+    socket.destroySoon();
+  }
+
+  /** A trigger is a connection that says a few bytes; who sends it may wait for our end of it. */
+  #triggered(socket: net.Socket): void {
+    const timer = this.#host.clock.after(triggerPatience, () => socket.destroy(), true);
+    const arrived = (bytes: Buffer) => {
+      socket.destroy();
+      this.#trigger(bytes.subarray(0, triggerSize));
+    };
+    socket.once('data', arrived);
+    socket.on('end', () => socket.destroy());
+    socket.on('close', () => {
+      timer.cancel();
+      this.#acceptor.gone();
+      this.#host.occupied(this, false);
+    });
+    this.#host.occupied(this, true);
+  }
+
+  #trigger(request: Buffer): void {
+    if (this.#state === 'closed') return;
+    if (this.#state === 'opened') {
+      if (this.#triggers.length < triggersKept) this.#triggers.push(request);
+      return;
+    }
+    try {
+      this.#service.trigger?.(request);
+      this.#used();
+    } catch (error) {
+      this.#log.warning(`${this.order.row.program}: unexpected error: ${(error as Error).stack ?? String(error)}`);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * What a lookup table is to those who ask it.
+ *
+ * Keys and values are byte strings. `find` answers at once for local tables and with a promise for those behind a network;
+ * `undefined` means "not found". A look-up that could not be done throws (or rejects with) TableTrouble: a temporary failure,
+ * never "not found".
+ */
+import type { MaybePromise } from '../text/maybe.ts';
+
+/** Whose rights a table's contents carry: commands in an alias table run as the owner of its file. */
+export interface TableOwner {
+  /** Nobody but root (or the one who configured us) could have written the contents. */
+  readonly trusted: boolean;
+  /** Owner of the file; undefined when unknown, or when there is no file. */
+  readonly uid: number | undefined;
+}
+
+export interface LookupTable {
+  readonly type: string;
+  readonly name: string;
+  /** Keys are texts to be found as they are; pattern tables (regexp, cidr) are not asked for parts of an address. */
+  readonly fixed: boolean;
+  readonly owner: TableOwner;
+  find(key: string): MaybePromise<string | undefined>;
+  /** Everything in it, for types that can tell. */
+  entries?(): Iterable<readonly [string, string]>;
+  /** Look at the table's file now; true when it was opened again. Look-ups do this by themselves, at most once per second. */
+  changed(): boolean;
+  close(): void;
+}
+
+/** Is it the surroundings that fail (retry), or what the operator wrote (config)? */
+export type TroubleKind = 'retry' | 'config';
+
+export class TableTrouble extends Error {
+  /** type:name */
+  readonly table: string;
+  readonly kind: TroubleKind;
+
+  constructor(table: string, text: string, kind: TroubleKind = 'retry') {
+    super(text);
+    this.table = table;
+    this.kind = kind;
+  }
+}
+
+/** What tables need from the program that opens them. */
+export interface TableContext {
+  /** Expanded text of a main.cf parameter. */
+  parameter(name: string): string;
+  /** A line for the log at severity warning. */
+  warn(text: string): void;
+  /** The same at severity error; when a table cannot be opened. A command may throw here. */
+  error?(text: string): void;
+  info?(text: string): void;
+  /** Ends this process soon, so that a new one can open what has changed: this one is in a jail, or may not open it any more. */
+  restart?(reason: string): void;
+  /** Milliseconds since 1970. */
+  now?(): number;
+  environment?: NodeJS.ProcessEnv;
+  /** A whole number from 0 to below `limit`. */
+  random?(limit: number): number;
+}
+
+export interface TableOptions {
+  /** Keys are compared without regard to case (default). Pattern tables have their own rules. */
+  readonly fold?: boolean;
+  /** Keys and values must be UTF-8; default: `smtputf8_enable`. */
+  readonly utf8?: boolean;
+  /** Are keys and values stored with a NUL at their end? Default: find out. */
+  readonly nul?: 'with' | 'without';
+  /** Values are names of files in the source, and their contents in base64 in the table. */
+  readonly valueIsFile?: boolean;
+}
+
+/** A context made of a Configuration and a Log; for daemons also of their `restart`. */
+export function tableContext(
+  configuration: { text(name: string): string },
+  log: { warning(text: string): void; error(text: string): void; info(text: string): void },
+  restart?: (reason: string) => void,
+): TableContext {
+  return {
+    ...(restart === undefined ? {} : { restart }),
+    parameter: (name) => configuration.text(name),
+    warn: (text) => log.warning(text),
+    error: (text) => log.error(text),
+    info: (text) => log.info(text),
+  };
+}

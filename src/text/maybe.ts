@@ -1,0 +1,17 @@
+/**
+ * Values that are usually at hand and sometimes have to be waited for.
+ *
+ * A lookup in a local table answers at once, one in a database server does not; code on the message path must not pay for
+ * a promise when there is nothing to wait for. Nothing here throws by itself.
+ */
+export type MaybePromise<T> = T | Promise<T>;
+
+/** Is this value still to come? */
+export function isPending<T>(value: MaybePromise<T>): value is Promise<T> {
+  return typeof (value as { then?: unknown } | null | undefined)?.then === 'function';
+}
+
+/** Apply `next` now if the value is at hand, else when it comes. A throw of `next` stays a throw in the first case. */
+export function chain<T, U>(value: MaybePromise<T>, next: (value: T) => MaybePromise<U>): MaybePromise<U> {
+  return isPending(value) ? value.then(next) : next(value);
+}

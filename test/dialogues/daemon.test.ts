@@ -1,0 +1,26 @@
+/** Every dialogue with our own daemon, from connect to queue. */
+import { existsSync } from 'node:fs';
+import { test } from 'node:test';
+import { readDialogues } from './format.ts';
+import { playAll } from './play-socket.ts';
+import { ourRelease, startInstance } from './private-postfix.ts';
+
+const needed = ['master/master.ts', 'smtpd/smtpd.ts', 'cleanup/cleanup.ts', 'trivial-rewrite/trivial-rewrite.ts'];
+const missing = needed.filter((name) => !existsSync(new URL(`../../src/daemons/${name}`, import.meta.url)));
+const skip = missing.length > 0 ? `not there yet: ${missing.join(', ')}` : false;
+
+test('the dialogues with our daemon', { skip }, async (context) => {
+  const dialogues = readDialogues(new URL('./', import.meta.url)).filter(({ alone }) => !alone);
+  const instance = await startInstance(ourRelease(), dialogues);
+  try {
+    const mistakes = await playAll(dialogues, (dialogue) => ({ host: '127.0.0.1', port: instance.portFor(dialogue), role: 'ours' }));
+    for (const dialogue of dialogues) {
+      await context.test(`${dialogue.file}: ${dialogue.title}`, () => {
+        const mistake = mistakes.get(dialogue);
+        if (mistake !== undefined) throw mistake;
+      });
+    }
+  } finally {
+    await instance.stop();
+  }
+});
