@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Log } from '../../log/log.ts';
+import { emptyEnvelope, type Envelope } from '../../message/envelope.ts';
+import type { QueueStore } from '../../queue/store.ts';
+import { conclude, type LifecycleTools } from './lifecycle.ts';
+import type { ActiveMessage } from './message.ts';
+
+const start = 1_700_000_000;
+
+interface Scene { readonly done: string[]; readonly tools: LifecycleTools; readonly message: ActiveMessage }
+
+interface Setting {
+  /** Seconds since the message came. */
+  readonly age?: number;
+  readonly deferred?: boolean;
+  readonly envelope?: Partial<Envelope>;
+  readonly logs?: readonly string[];
+  readonly failing?: readonly string[];
+  readonly forcedExpire?: boolean;
+}
+
+/** A message at the end of an attempt; what happens to it is noted in `done`. */
+function scene({ age = 0, deferred = false, envelope = {}, logs = [], failing = [], forcedExpire = false }: Setting): Scene {
+  const done: string[] = [];
+  const service = (name: string) => new Proxy({}, {
+    get: (_target, request) => async () => {
+      done.push(`${name}.${String(request)}`);
+      return { status: failing.includes(name) ? 1 : 0 };
+    },
+  }) as LifecycleTools['bounce'];
+  const now = (start + age) * 1000;
+  const store = {
+    stamp: (_id: string, _queue: string, time: number) => done.push(`wait ${Math.round((time - now) / 1000)}`),
+    move: (_id: string, from: string, to: string) => done.push(`${from} to ${to}`),
+    remove: () => done.push('removed'),
+    removeLog: (_id: string, log: string) => done.push(`no ${log} log`),
+    open: () => ({ kill: (offset: number) => done.push(`kill ${offset}`), close() {} }),
+  } as unknown as QueueStore;
+  const log = { info: (text: string) => done.push(text), warning: (text: string) => done.push(`warning: ${text}`) } as unknown as Log;
+  const tools: LifecycleTools = {
+    log, store, now: () => now, bounce: service('bounce'), defer: service('defer'), trace: service('trace'),
+    hasLog: (_id, name) => logs.includes(name),
+    rules: { minimalBackoff: 300, maximalBackoff: 4000, queueLifetime: 432_000, bounceLifetime: 432_000 },
+  };
+  const full = { ...emptyEnvelope(), sender: 'me@x.test', createTime: start, arrivalTime: { seconds: start, microseconds: 0 }, ...envelope };
+  return { done, tools, message: { queueId: 'Q', envelope: full, activeSince: now, forcedExpire, open: 0, deferred } };
+}
+
+async function after(setting: Setting): Promise<string[]> {
+  const { done, tools, message } = scene(setting);
+  await conclude(message, tools);
+  return done;
+}
+
+const day = 86_400;
+const cases: [name: string, setting: Setting, want: string[]][] = [
+  ['delivered', {}, ['no defer log', 'removed', 'Q: removed']],
+  ['some bounced, the rest delivered', { logs: ['bounce'] }, ['bounce.flush', 'no defer log', 'removed', 'Q: removed']],
+  ['the report could not be sent: it is tried again', { logs: ['bounce'], failing: ['bounce'] }, ['bounce.flush', 'wait 300', 'active to deferred']],
+  ['deferred, new mail', { deferred: true }, ['wait 300', 'active to deferred']],
+  ['deferred, ten minutes old: the wait is its age', { deferred: true, age: 600 }, ['wait 600', 'active to deferred']],
+  ['deferred, a day old: the longest wait', { deferred: true, age: day }, ['wait 4000', 'active to deferred']],
+  ['five days old', { deferred: true, age: 5 * day }, ['Q: from=<me@x.test>, status=expired, returned to sender', 'defer.flush', 'no defer log', 'removed', 'Q: removed']],
+  ['five days old, but nobody can be told', { deferred: true, age: 5 * day, failing: ['defer'] },
+    ['Q: from=<me@x.test>, status=expired, returned to sender', 'defer.flush', 'wait 4000', 'active to deferred']],
+  ['five days old and all delivered at last', { age: 5 * day }, ['no defer log', 'removed', 'Q: removed']],
+  ['the operator wants it returned', { deferred: true, forcedExpire: true },
+    ['Q: from=<me@x.test>, status=force-expired, returned to sender', 'defer.flush', 'no defer log', 'removed', 'Q: removed']],
+  ['late, and the sender wants to know', { deferred: true, age: 7200, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'kill 99', 'wait 4000', 'active to deferred']],
+  ['not late yet', { deferred: true, age: 1800, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['wait 1800', 'active to deferred']],
+  ['the sender was told before', { deferred: true, age: 7200, envelope: { warnTime: -1 } }, ['wait 4000', 'active to deferred']],
+  ['the warning could not be sent: next time', { deferred: true, age: 7200, failing: ['defer'], envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'wait 4000', 'active to deferred']],
+];
+for (const [name, setting, want] of cases) test(name, async () => assert.deepEqual(await after(setting), want));
+
+test('a bounce expires by bounce_queue_lifetime', async () => {
+  const { done, tools, message } = scene({ deferred: true, age: 100, envelope: { sender: '' } });
+  await conclude(message, { ...tools, rules: { ...tools.rules, bounceLifetime: 50 } });
+  assert.equal(done[0], 'Q: from=<>, status=expired, returned to sender');
+});
+
+test('a report service that is out of reach keeps the message', async () => {
+  const { done, tools, message } = scene({ logs: ['bounce'] });
+  const away = { ...tools, bounce: new Proxy({}, { get: () => () => Promise.reject(new Error('no one there')) }) as LifecycleTools['bounce'] };
+  assert.equal(await conclude(message, away), 'deferred');
+  assert.deepEqual(done, ['warning: Q: bounce service failure: no one there', 'wait 300', 'active to deferred']);
+});
