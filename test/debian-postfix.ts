@@ -54,7 +54,7 @@ ${mainCf}`);
 
   /** Start master and wait until it serves. */
   async start(): Promise<void> {
-    const master = spawn(`${daemons}/master`, ['-d', '-c', `${this.directory}/etc`], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const master = spawn(`${daemons}/master`, ['-d', '-c', `${this.directory}/etc`], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     let said = '';
     master.stderr!.on('data', (chunk: Buffer) => { said += chunk.toString('latin1'); });
     this.#master = master;

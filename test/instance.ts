@@ -3,7 +3,7 @@
  * run by the sources as they are. `stop` ends it and removes everything; a test that forgets leaves a process behind.
  */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { instanceAccounts } from '../tools/accounts.mjs';
@@ -118,6 +118,18 @@ ${options.mainCf ?? ''}`);
       }
     }
     return found;
+  }
+
+  /** Process ids of everything that works below the queue directory, whoever started it. */
+  inhabitants(): number[] {
+    const queue = `${this.directory}/queue`;
+    return readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name)).map(Number).filter((pid) => {
+      try {
+        return readlinkSync(`/proc/${pid}/cwd`).startsWith(queue);
+      } catch {
+        return false; // gone meanwhile, or a stranger's
+      }
+    });
   }
 
   log(): string {

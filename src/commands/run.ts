@@ -33,7 +33,17 @@ async function run(): Promise<number> {
   return command.main(process.argv.slice(3), process.env, { stdin, stdout, stderr });
 }
 
-run().then((status) => process.exit(status), (error: Error) => {
+/** A reader may be slower than we are, and what it has not taken would be lost with us. */
+function written(stream: NodeJS.WriteStream): Promise<void> {
+  return stream.writableLength === 0 ? Promise.resolve() : new Promise((resolve) => stream.write('', () => resolve()));
+}
+
+async function end(status: number): Promise<void> {
+  await Promise.all([written(process.stdout), written(process.stderr)]);
+  process.exit(status);
+}
+
+run().then(end, (error: Error) => {
   process.stderr.write(`${name}: fatal: ${process.env['MAIL_DEBUG'] === undefined && !(error instanceof TypeError) ? error.message : error.stack}\n`);
-  process.exit(1);
+  return end(1);
 });

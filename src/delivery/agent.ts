@@ -6,7 +6,6 @@
  * gone has been dealt with by someone else; one that is corrupt or locked stays where it is.
  */
 import type net from 'node:net';
-import { setImmediate as turn } from 'node:timers/promises';
 import { deliverService, noDsn, type DeliveryReply, type DeliveryRequest } from '../ipc/deliver.ts';
 import { serveCalls, type EndingSignal } from '../ipc/serve.ts';
 import type { Log } from '../log/log.ts';
@@ -125,8 +124,6 @@ export class Agent {
     }
     await outcome.all('deferred', broken);
     file.close();
-    // Our log lines leave at the end of this turn; the queue manager's "removed" must not overtake them.
-    await turn();
     return outcome.reply();
   }
 

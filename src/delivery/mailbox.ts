@@ -16,7 +16,7 @@ import type { Log } from '../log/log.ts';
 import { splitList } from '../text/ascii.ts';
 import { jittered, takeDotlock, type Dotlock, type LockPatience } from './dotlock.ts';
 import { DeliveryFailure, failureOf, pathBytes, refusalToActAs, statusOfError, type Failure, type Rights } from './failure.ts';
-import { compareTail } from './resumed.ts';
+import { compareTail, endsLine } from './resumed.ts';
 import { OpenRefusal, safeOpen, type OpenedFile } from './safe-open.ts';
 
 /** Which locks to take: the value of mailbox_delivery_lock, virtual_mailbox_lock. */
@@ -150,7 +150,7 @@ export class Mailboxes {
     const [name, start] = this.#left.get(path)?.split(' ') ?? [];
     if (key === undefined || name !== key || !opened.status.isFile()) return false;
     this.#left.delete(path);
-    const found = await compareTail(path, openAs, opened.fd, Number(start), message());
+    const found = await compareTail({ path, rights: openAs, fd: opened.fd }, Number(start), message());
     if (found === 'part') fs.ftruncateSync(opened.fd, Number(start));
     if (found === 'whole') await sync(opened.fd);
     return found === 'whole';
@@ -202,15 +202,23 @@ function openTarget({ path, openAs, owner, otherwise }: MailboxTarget): OpenedFi
 async function write(opened: OpenedFile, target: MailboxTarget, message: AsyncIterable<Buffer>, dotlock: Dotlock | undefined): Promise<void> {
   const regular = opened.status.isFile();
   const before = regular ? fs.fstatSync(opened.fd).size : 0;
-  if (regular && target.key !== undefined) dotlock?.note(`${target.key} ${before}`);
+  const { key, path, openAs: rights } = target;
+  // Half a message is left where the power went: ours must not become a part of it.
+  const isTorn = regular && key !== undefined && !endsLine({ path, rights, fd: opened.fd }, before);
+  const start = isTorn ? before + torn.length : before;
+  if (regular && key !== undefined) dotlock?.note(`${key} ${start}`);
   try {
-    await writeChunks(opened.fd, message, target.writeAs, regular ? target.sizeLimit : 0, before);
+    if (isTorn) asUser(target.writeAs, () => writeAll(opened.fd, torn));
+    await writeChunks(opened.fd, message, target.writeAs, regular ? target.sizeLimit : 0, start);
     if (regular) await sync(opened.fd);
   } catch (error) {
     if (regular) restore(opened.fd, before);
     throw asWriteFailure(error);
   }
 }
+
+/** Ends a line, and a message. */
+const torn = Buffer.from('\n\n');
 
 /** The file as it was; if even that fails, nothing more can be done. */
 function restore(fd: number, size: number): void {

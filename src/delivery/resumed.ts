@@ -1,7 +1,8 @@
 /**
- * Looking whether a message stands in a mailbox already, because the process that appended it died before it could say so.
+ * What an attempt that was cut short has left in a mailbox: the process died before it could say that it had delivered, or the
+ * power went while the message was on its way to the disk.
  *
- * The first line (From_) has a date of its own at each attempt; all that follows must be the same, byte for byte.
+ * Looking needs the right to read the file, which the recipient has; where it cannot be read, nothing is found.
  */
 import fs from 'node:fs';
 import { asUser } from '../host/identity.ts';
@@ -10,28 +11,54 @@ import { pathBytes, type Rights } from './failure.ts';
 /** 'whole': the message begins at `start` and is complete; 'part': the file ends within it; 'other': something else stands there. */
 export type Tail = 'whole' | 'part' | 'other';
 
+/** An open mailbox: by name and rights, and the descriptor that appends to it. */
+export interface Appended {
+  readonly path: string;
+  readonly rights: Rights;
+  readonly fd: number;
+}
+
 const newline = 0x0a;
 /** A From_ line is no longer than this. */
 const firstLineLimit = 4096;
 
-/** `written`: the descriptor that appends; the file is opened once more for reading, and must be the same. */
-export async function compareTail(path: string, rights: Rights, written: number, start: number, message: AsyncIterable<Buffer>): Promise<Tail> {
-  if (!Number.isSafeInteger(start) || start < 0) return 'other';
-  let fd: number;
+/** Is the message there already? Its first line (From_) has a date of its own at each attempt; the rest must be the same. */
+export async function compareTail(mailbox: Appended, start: number, message: AsyncIterable<Buffer>): Promise<Tail> {
+  const fd = Number.isSafeInteger(start) && start >= 0 ? openAgain(mailbox) : undefined;
+  if (fd === undefined) return 'other';
   try {
-    fd = asUser(rights, () => fs.openSync(pathBytes(path), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK));
-  } catch {
-    return 'other';
-  }
-  try {
-    const [one, other] = [fs.fstatSync(fd), fs.fstatSync(written)];
-    return one.dev === other.dev && one.ino === other.ino ? await compare(fd, start, one.size, message) : 'other';
+    return await compare(fd, start, message);
   } finally {
     fs.closeSync(fd);
   }
 }
 
-async function compare(fd: number, start: number, size: number, message: AsyncIterable<Buffer>): Promise<Tail> {
+/** Does what stands before `size` end with a line? What follows half a line would be part of it. */
+export function endsLine(mailbox: Appended, size: number): boolean {
+  const fd = size > 0 ? openAgain(mailbox) : undefined;
+  if (fd === undefined) return true;
+  const last = Buffer.alloc(1);
+  const length = fs.readSync(fd, last, 0, 1, size - 1);
+  fs.closeSync(fd);
+  return length === 0 || last[0] === newline;
+}
+
+/** For reading; only if the name still leads to the same file. */
+function openAgain({ path, rights, fd: written }: Appended): number | undefined {
+  let fd: number;
+  try {
+    fd = asUser(rights, () => fs.openSync(pathBytes(path), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK));
+  } catch {
+    return undefined;
+  }
+  const [one, other] = [fs.fstatSync(fd), fs.fstatSync(written)];
+  if (one.dev === other.dev && one.ino === other.ino) return fd;
+  fs.closeSync(fd);
+  return undefined;
+}
+
+async function compare(fd: number, start: number, message: AsyncIterable<Buffer>): Promise<Tail> {
+  const { size } = fs.fstatSync(fd);
   let at = afterFirstLine(fd, start);
   if (at === undefined) return 'other';
   let inFirstLine = true;

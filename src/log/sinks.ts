@@ -1,8 +1,8 @@
 /**
  * Where log lines go: the system log, a file (maillog_file), standard output, standard error of a command, memory for tests.
  *
- * `write` never throws and never waits. Lines of one turn of the event loop leave together, in order; `flush` hands over what
- * waits at once. What a sink cannot get rid of is kept up to a bound, then counted, and the count is logged when lines flow again.
+ * `write` never throws and never waits. Lines of one step (until the microtasks run) leave together, in order, and before
+ * anything that a later step tells another process: its lines must not overtake ours. `flush` hands over what waits at once. What a sink cannot get rid of is kept up to a bound, then counted, and the count is logged when lines flow again.
  */
 import { closeSync, constants, fchownSync, openSync, writeSync } from 'node:fs';
 import { SyslogSocket } from '../host/syslog.ts';
@@ -15,11 +15,11 @@ export interface FileSinkOptions {
   /** Name of this host up to the first dot, as it stands in every line. */
   readonly hostname: string;
   readonly now?: () => number;
-  /** Runs `work` at the end of this turn of the event loop. */
+  /** Runs `work` when the step at hand is over. */
   readonly later?: (work: () => void) => void;
 }
 
-/** Bytes that may wait for a file that does not take them, and at which size a turn's lines are written early. */
+/** Bytes that may wait for a file that does not take them, and at which size a step's lines are written early. */
 const keepLimit = 1 << 20;
 const batchSize = 1 << 16;
 
@@ -34,7 +34,7 @@ export class FileSink implements LogSink {
 
   constructor(options: FileSinkOptions) {
     this.#options = options;
-    this.#later = options.later ?? setImmediate;
+    this.#later = options.later ?? queueMicrotask;
     this.#now = options.now ?? Date.now;
   }
 

@@ -21,6 +21,7 @@ const cr = 0x0d;
 const space = 0x20;
 const defaultLineLimit = 2048;
 const longestHead = 5;
+const smallRoom = 32 << 10;
 const nothing = Buffer.alloc(0);
 
 export class ContentRecords {
@@ -35,6 +36,7 @@ export class ContentRecords {
   #partial: Buffer = nothing;
   /** Was the last record an L? */
   #open = false;
+  #desk: Buffer = nothing;
 
   constructor({ lineEnd, lineLimit = defaultLineLimit, replaceStray = false }: ContentRecordsOptions) {
     this.#strip = lineEnd === 'crlf';
@@ -50,7 +52,7 @@ export class ContentRecords {
   /** The records of all lines that end in this chunk, and of what of the last line is beyond the limit. */
   records(chunk: Buffer): Buffer {
     const input = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
-    const out = Buffer.allocUnsafe(this.#room(input));
+    const out = this.#buffer(this.#room(input));
     this.#stray = this.#replaceStray && this.#hasStray(input);
     let put = 0;
     let at = 0;
@@ -60,7 +62,14 @@ export class ContentRecords {
     }
     const rest = this.#beyond(input, at, out, put);
     this.#partial = rest.at < input.length ? Buffer.from(input.subarray(rest.at)) : nothing;
-    return out.subarray(0, rest.put);
+    return out === this.#desk ? Buffer.from(out.subarray(0, rest.put)) : out.subarray(0, rest.put);
+  }
+
+  /** Room for the worst case is twice what is usual: of a large message it is not given away with each chunk. */
+  #buffer(room: number): Buffer {
+    if (room <= smallRoom) return Buffer.allocUnsafe(room);
+    if (this.#desk.length < room) this.#desk = Buffer.allocUnsafe(room);
+    return this.#desk;
   }
 
   /** The records of a last line without line end: it becomes a line (N), or with `open` stays one without end (L). */

@@ -17,9 +17,9 @@ export interface FreshFile {
 }
 
 /** Bytes that make a block worth writing before the message is complete. */
-const blockSize = 256 << 10;
+const blockSize = 128 << 10;
 /** Bytes that may wait for the disk. */
-const waitLimit = 1 << 20;
+const waitLimit = 256 << 10;
 /** Buffers that one writev takes (IOV_MAX). */
 const vectorLimit = 1024;
 

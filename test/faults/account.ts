@@ -26,6 +26,8 @@ export interface Verdict {
   readonly corrupt: readonly string[];
   /** Good copies beyond the first of each message. */
   readonly extra: number;
+  /** The same by the kind of place (the first word of its name) where the last copy was found. */
+  readonly extraBy: Readonly<Record<string, number>>;
 }
 
 const mark = /^begin (\S+) ([0-9]+)\n/gm;
@@ -60,10 +62,14 @@ export class Account {
   verdict(places: Iterable<readonly [place: string, text: string]>): Verdict {
     const copies = new Map<string, number>();
     const corrupt: string[] = [];
+    const extraBy = new Map<string, number>();
     for (const [place, text] of places) {
       for (const { id, trouble } of this.#copies(text)) {
-        if (trouble === undefined) copies.set(id, (copies.get(id) ?? 0) + 1);
-        else corrupt.push(`${id} in ${place}: ${trouble}`);
+        if (trouble === undefined) {
+          const kind = place.split(' ', 1)[0]!;
+          if (copies.has(id)) extraBy.set(kind, (extraBy.get(kind) ?? 0) + 1);
+          copies.set(id, (copies.get(id) ?? 0) + 1);
+        } else corrupt.push(`${id} in ${place}: ${trouble}`);
       }
     }
     return {
@@ -71,6 +77,7 @@ export class Account {
       lost: this.#of('acknowledged').filter((id) => !copies.has(id)),
       corrupt,
       extra: [...copies.values()].reduce((sum, count) => sum + count - 1, 0),
+      extraBy: Object.fromEntries(extraBy),
     };
   }
 

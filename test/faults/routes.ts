@@ -36,7 +36,7 @@ retry unix - - n - - error
 local unix - n n - - local
 virtual unix - n n - - virtual
 anvil unix - - n - 1 anvil
-stub unix - n n - 2 pipe user=${localUser} argv=${stub}
+stub unix - n n - 1 pipe user=${localUser} argv=${stub}
 `;
 
 export class Routes {

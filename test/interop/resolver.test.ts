@@ -1,5 +1,6 @@
 /** Our resolver and real name servers of Debian: nsd answers for a zone, unbound asks nsd and follows what it says. */
 import assert from 'node:assert/strict';
+import { startNameServer, type NameServer } from '../name-server.ts';
 import { freePort } from '../ports.ts';
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -16,6 +17,7 @@ import { realTicker } from '../../src/network/testing.ts';
 const programs = { nsd: '/usr/sbin/nsd', unbound: '/usr/sbin/unbound' } as const;
 const started: ChildProcess[] = [];
 const directories: string[] = [];
+const servers: NameServer[] = [];
 
 after(async () => {
   for (const child of started) {
@@ -24,17 +26,13 @@ after(async () => {
     child.kill();
     await gone;
   }
+  for (const server of servers) await server.stop();
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
-const zone = `$ORIGIN mail.test.
-$TTL 120
-@ SOA ns hostmaster 1 3600 600 86400 45
-@ NS ns
-@ MX 20 mx2
+const zone = `@ MX 20 mx2
 @ MX 10 mx1
 @ MX 10 mx3
-ns A 127.0.0.1
 mx1 A 192.0.2.1
 mx1 AAAA 2001:db8::1
 mx2 A 192.0.2.2
@@ -58,26 +56,9 @@ function privateDirectory(): string {
 }
 
 async function startNsd(): Promise<number> {
-  const directory = privateDirectory();
   const port = await freePort();
-  writeFileSync(join(directory, 'mail.zone'), zone);
-  writeFileSync(join(directory, 'nsd.conf'), `server:
-  ip-address: 127.0.0.1@${port}
-  username: ""
-  chroot: ""
-  zonesdir: "${directory}"
-  database: ""
-  pidfile: "${directory}/nsd.pid"
-  xfrdfile: "${directory}/xfrd.state"
-  zonelistfile: "${directory}/zone.list"
-  xfrdir: "${directory}"
-remote-control:
-  control-enable: no
-zone:
-  name: mail.test
-  zonefile: mail.zone
-`);
-  return run(programs.nsd, ['-d', '-c', join(directory, 'nsd.conf')], port);
+  servers.push(await startNameServer('127.0.0.1', port, { 'mail.test': zone }));
+  return port;
 }
 
 async function startUnbound(nsd: number): Promise<number> {

@@ -20,7 +20,7 @@ import { addRecipient, noWishes } from './recipients.ts';
 import { MessageState } from './state.ts';
 
 /** Bytes of content that may wait to be worked off. */
-const enough = 256 << 10;
+const enough = 64 << 10;
 
 type Item = Buffer | (() => void | Promise<void>);
 

@@ -8,7 +8,7 @@ import { Configuration, configDirectory } from '../../config/configuration.ts';
 import { asUser } from '../../host/identity.ts';
 import { errorText } from '../../host/libc.ts';
 import { trimMemory } from '../../host/memory.ts';
-import { isCloseOnExec, setCloseOnExec } from '../../host/descriptors.ts';
+import { dup, isCloseOnExec, setCloseOnExec } from '../../host/descriptors.ts';
 import { ignoreDebugSignal, openDescriptors, startSession } from '../../host/process.ts';
 import { createLog, type Log } from '../../log/log.ts';
 import { StderrSink, TeeSink } from '../../log/sinks.ts';
@@ -45,6 +45,14 @@ function closeLeaked(): void {
   if (ours !== undefined) setCloseOnExec(ours, true);
 }
 
+function putOn(fd: number, text: string): void {
+  try {
+    writeSync(fd, text, null, 'latin1');
+  } catch {
+    // nobody listens there any more
+  }
+}
+
 function exit(status: number): never {
   process.exit(status);
 }
@@ -52,9 +60,10 @@ function exit(status: number): never {
 function run(options: MasterOptions, early: Log): number | undefined {
   const settings = loadSettings(options, early);
   const target = tryOr(() => openTarget(settings.config), (error) => early.fatal(error.message));
-  // Until master serves, whoever started it by hand sees on standard error what goes wrong.
+  // Until master serves, whoever started it by hand sees on standard error what goes wrong: a copy that no child inherits.
+  const screen = dup(2);
   const sink = sinkOf(target);
-  const log = masterLog(new TeeSink(sink, new StderrSink()), settings, exit);
+  const log = masterLog(new TeeSink(sink, new StderrSink((text) => putOn(screen, text))), settings, exit);
   tryOr(() => process.chdir(settings.queueDirectory), (error) => log.fatal(`chdir ${settings.queueDirectory}: ${errorText(error)}`));
   if (options.test) return tryOr(() => (isMasterRunning(pidFile) ? 1 : 0), (error) => log.fatal(`open lock file ${pidFile}: ${errorText(error)}`));
   takeLocks(settings, log);
@@ -62,12 +71,13 @@ function run(options: MasterOptions, early: Log): number | undefined {
     clock: systemClock, exit, environment: process.env, verbose: options.verbose,
   });
   process.title = 'master -w';
+  detach(options);
   tryOr(() => system.start(), (error) => log.fatal(error.message));
   system.log.info(`daemon started -- version ${settings.version}, configuration ${settings.config.directory}`);
   if (options.debug || process.env['MAIL_DEBUG'] !== undefined) system.log.warning('debugger_command is not part of this release: option -D is ignored');
   listenToSignals(system);
-  detach(options);
   reportReady();
+  closeSync(screen);
   systemClock.after(settled, trimMemory, true);
   if (options.exitTime !== undefined) systemClock.after(options.exitTime * 1000, () => { system.log.info('master exit time has arrived'); end(system); });
   return undefined;
@@ -124,7 +134,7 @@ function end(system: MailSystem): never {
   return exit(0);
 }
 
-/** Let go of the terminal: from here on there is only the log. */
+/** Let go of the terminal, before there are children that would hold it: whoever waits for its end would wait for theirs. */
 function detach({ detach: wanted, keepStdout, init, debug }: MasterOptions): void {
   if (!wanted) return;
   for (const fd of keepStdout ? [0, 2] : [0, 1, 2]) {

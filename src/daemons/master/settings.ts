@@ -1,6 +1,7 @@
 /**
  * What master(8) itself takes from main.cf, read as a whole: either all of it is usable or ConfigurationError says what is not.
  */
+import { checkConfiguration } from '../../config/checks.ts';
 import { Configuration } from '../../config/configuration.ts';
 import { inetProtocols } from '../../config/own-addresses.ts';
 import { splitList } from '../../text/ascii.ts';
@@ -26,7 +27,9 @@ export interface MasterSettings {
   readonly importEnvironment: string;
 }
 
+/** Throws ConfigurationError when main.cf says what no mail system can follow. */
 export function masterSettings(config: Configuration): MasterSettings {
+  checkConfiguration(config);
   return {
     config,
     queueDirectory: config.get('queue_directory'),

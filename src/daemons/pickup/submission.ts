@@ -71,7 +71,7 @@ export class Submission {
       const session = await cleanup.open({ flags, lineEnd: 'lf' });
       const arrival = now();
       const message = new LocalMessage(session, { uid, arrival }, own, (text) => this.#log.info(text));
-      session.record(recordType.time, `${Math.floor(arrival / 1000)} ${Math.floor((arrival % 1000) * 1000)}`);
+      message.take({ type: recordType.time, data: Buffer.from(`${Math.floor(arrival / 1000)} ${Math.floor((arrival % 1000) * 1000)}`) });
       this.#session = session;
       this.#message = new SubmittedMessage(message, { uid, submitters, warn });
       return undefined;
