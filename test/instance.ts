@@ -66,6 +66,7 @@ ${options.mainCf ?? ''}`);
     instance.masterCf(options.masterCf);
     createDirectories({
       queueDirectory: `${instance.directory}/queue`, dataDirectory: `${instance.directory}/data`, owner: { uid, gid }, setgidGroup: groupId,
+      forUsers: process.getuid!() === 0,
     });
     return instance;
   }

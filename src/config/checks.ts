@@ -5,11 +5,13 @@ import { validHostname } from '../text/hostname.ts';
 import { parseLevel } from './comparison.ts';
 import type { Configuration } from './configuration.ts';
 import { ConfigurationError } from './configuration-error.ts';
-import { inetProtocols } from './own-addresses.ts';
+import { inetProtocols, ownAddresses } from './own-addresses.ts';
 
 export function checkConfiguration(configuration: Configuration): void {
   checkLevel(configuration);
-  inetProtocols(configuration.text('inet_protocols'));
+  checkPaths(configuration);
+  located(configuration, 'inet_protocols', () => inetProtocols(configuration.text('inet_protocols')));
+  located(configuration, 'inet_interfaces', () => ownAddresses(configuration.text('inet_interfaces'), inetProtocols(configuration.text('inet_protocols'))));
   checkHostname(configuration, 'myhostname');
   checkHostname(configuration, 'mydomain');
   checkRelayhost(configuration);
@@ -21,6 +23,24 @@ function checkLevel(configuration: Configuration): void {
     parseLevel(configuration.get('compatibility_level'));
   } catch (error) {
     throw new ConfigurationError((error as Error).message, configuration.origin('compatibility_level'), 'write a release, as in 3.6');
+  }
+}
+
+/** What the value's reader complains of, with the place where the value was written. */
+function located(configuration: Configuration, name: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (error) {
+    if (!(error instanceof ConfigurationError) || error.line !== undefined) throw error;
+    throw new ConfigurationError(error.message, configuration.origin(name));
+  }
+}
+
+// Every process has a working directory of its own.
+function checkPaths(configuration: Configuration): void {
+  for (const name of ['queue_directory', 'data_directory', 'daemon_directory', 'command_directory'] as const) {
+    const value = configuration.get(name);
+    if (!value.startsWith('/')) throw new ConfigurationError(`bad directory: ${name} = ${value}`, configuration.origin(name), 'write the whole path, from / on');
   }
 }
 

@@ -55,6 +55,8 @@ for (const [text, want] of [
   ['a inet n - - - - smtpd -o foo', `missing '=' after attribute name: "-o foo"`],
   ['a inet n - - - - smtpd -o { a = b', `missing '}' in "{ a = b"`],
   ['a inet n - - - - smtpd -x', 'unknown option: -x'],
+  ['../a unix - - - - - error', 'bad service name "../a" (it is the name of a file, without "/")'],
+  [`${'a'.repeat(91)} unix - - - - - error`, `bad service name "${'a'.repeat(30)}..." (write 90 characters or less)`],
 ] as const) test(`reports ${JSON.stringify(text)} and keeps the other rows`, () => {
   const { rows, troubles } = read(`\n${text}\nlocal unix - n n - - local`);
   assert.deepEqual(rows.map((row) => row.service), ['local']);

@@ -124,6 +124,7 @@ class RowReader {
     const service = this.#field(0, 'service name');
     const type = this.#type();
     const { host, port } = type === 'inet' ? splitEndpoint(service) : { host: '', port: '' };
+    if (type !== 'inet') checkSocketName(service);
     const isPrivate = this.#yesNo(2, 'private', true);
     if (type === 'inet' && isPrivate)
       throw new BadRow('inet service cannot be private (write n in the third column)');
@@ -182,6 +183,15 @@ class RowReader {
     return new BadRow(`field "${name}": bad value: "${field}" (${fix})`);
   }
 }
+
+// The service's name is the name of its socket, and a socket's path has room for 107 bytes.
+function checkSocketName(service: string): void {
+  if (service.includes('/')) throw new BadRow(`bad service name "${service}" (it is the name of a file, without "/")`);
+  if (service.includes('\0')) throw new BadRow('null byte in service name');
+  if (service.length > longestName) throw new BadRow(`bad service name "${service.slice(0, 30)}..." (write ${longestName} characters or less)`);
+}
+
+const longestName = 90;
 
 const stockForm = 'service type private unpriv chroot wakeup maxproc command';
 

@@ -9,7 +9,7 @@ import type { Configuration } from '../config/configuration.ts';
 import { getgrgid, getgrnam, getpwnam, getpwuid, type Account, type Group } from '../host/identity.ts';
 
 function refuse(config: Configuration, name: 'mail_owner' | 'setgid_group', text: string, fix?: string): ConfigurationError {
-  return new ConfigurationError(`file ${config.directory}/main.cf: parameter ${name}: ${text}`, undefined, fix);
+  return new ConfigurationError(`file ${config.directory}/main.cf: parameter ${name}: ${text}`, config.origin(name), fix);
 }
 
 export function mailOwner(config: Configuration): Account {

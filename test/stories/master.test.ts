@@ -51,6 +51,7 @@ test('a service runs when a client comes, and again when its process was killed'
   await instance.start();
   assert.equal(instance.children().size, 0, 'nobody runs before there is work');
   await visit(port);
+  await visit(port); // by now the process has said that it served the first one
   const [[pid, title]] = [...instance.children()] as [[number, string]];
   assert.equal(title, 'queue');
   process.kill(pid, 'SIGKILL');

@@ -46,6 +46,16 @@ test('start, status, reload, stop, each with Postfix\'s words and status', async
   ]);
 });
 
+test('start lets go of the terminal, and so do the daemons that run from the start: who waits for its output sees the end of it', async (t) => {
+  const instance = await Instance.create({ masterCf: `${rows}qmgr unix n - n 300 1 qmgr\n` });
+  t.after(() => {
+    postfix(instance, 'stop');
+    return instance.stop();
+  });
+  const { status, error } = spawnSync(`${root}bin/postfix`, ['-c', `${instance.directory}/etc`, 'start'], { stdio: ['ignore', 'pipe', 'pipe'], timeout: 20_000 });
+  assert.deepEqual({ status, error }, { status: 0, error: undefined });
+});
+
 // docs/decisions/local-submission.md: root without a set-gid postdrop lets users reach the maildrop themselves.
 const userModes = process.getuid!() === 0 ? ['711', '3733'] : ['710', '730'];
 
@@ -95,7 +105,7 @@ test('what it does not do', async (t) => {
     [['/etc/aliases'], /^postfix: fatal: \/etc\/aliases: .*"postalias \/etc\/aliases" or "newaliases"/],
     [['frob'], /^fatal: unknown command: 'frob'\. Usage: postfix start \(or /],
     [[], /^fatal: unknown command: ''/],
-    [['-x', 'status'], /^postfix: fatal: usage: postfix \[-c config_dir\] \[-Dv\] command/],
+    [['-x', 'status'], /^postfix: invalid option -- 'x'\npostfix: fatal: usage: postfix \[-c config_dir\] \[-Dv\] command/],
     [['-c', 'etc', 'status'], /^postfix: fatal: -c requires absolute pathname/],
     [['status', 'now'], /^fatal: usage postfix status \(no arguments\)/],
   ] as const) {

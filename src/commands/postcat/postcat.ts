@@ -94,7 +94,8 @@ function finder(config: Configuration, voice: Voice): (queueId: string) => Shown
 }
 
 async function showFile(file: ShownFile, options: ShowOptions, voice: Voice, out: CommandStreams['stdout']): Promise<void> {
-  const head = firstBytes(file, options.skip);
+  const head = firstBytes(file, options.skip, voice);
+  if (head === undefined) return;
   if (options.skip === 0 && head.length > 0 && !plausible(head[0]!)) return voice.warning(`${file.path}: input is not a valid queue file`);
   let text = '';
   // What precedes a complaint is seen before it.
@@ -114,10 +115,15 @@ async function showFile(file: ShownFile, options: ShowOptions, voice: Voice, out
   flush();
 }
 
-/** The first byte of the file; of a stream that is to be skipped into, what is skipped. */
-function firstBytes({ fd, stream }: ShownFile, skip: number): Buffer {
+/** The first byte of the file; of a stream that is to be skipped into, what is skipped. Undefined, and said: it cannot be read (a directory). */
+function firstBytes({ fd, path, stream }: ShownFile, skip: number, voice: Voice): Buffer | undefined {
   const bytes = Buffer.alloc(stream ? Math.max(skip, 1) : 1);
   let length = 0;
-  for (let count = 1; count > 0 && length < bytes.length; length += count) count = readSync(fd, bytes, length, bytes.length - length, stream ? null : 0);
+  try {
+    for (let count = 1; count > 0 && length < bytes.length; length += count) count = readSync(fd, bytes, length, bytes.length - length, stream ? null : 0);
+  } catch (error) {
+    voice.warning(`close ${path}: ${errorText(error)}`);
+    return undefined;
+  }
   return bytes.subarray(0, length);
 }

@@ -16,6 +16,16 @@ export interface CommandLine {
   readonly operands: readonly string[];
 }
 
+/** The C library's complaint, which stands on a line before the usage. */
+export class WrongOption extends Fatal {
+  readonly trouble: string;
+
+  constructor(trouble: string) {
+    super(usage);
+    this.trouble = trouble;
+  }
+}
+
 const withValue = new Set(['c', 'C', 'o', 'T']);
 const plain = new Set('aAbdefFhHjlmMnpPqtvxX#');
 
@@ -39,9 +49,9 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
         else if (letter !== 'v') flags.add(letter as Flag);
         continue;
       }
-      if (!withValue.has(letter)) throw new Fatal(usage);
+      if (!withValue.has(letter)) throw new WrongOption(`invalid option -- '${letter}'`);
       const value = word.slice(index + 1) || argv[++at];
-      if (value === undefined) throw new Fatal(usage);
+      if (value === undefined) throw new WrongOption(`option requires an argument -- '${letter}'`);
       if (letter === 'c') directory = value;
       else if (letter === 'C') classes = value;
       else if (letter === 'o') overrides.push(byteString(value));

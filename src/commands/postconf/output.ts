@@ -25,6 +25,11 @@ export class Console {
     this.#say(`fatal: ${text}`);
   }
 
+  /** As it is. */
+  complain(text: string): void {
+    this.#say(text);
+  }
+
   #say(text: string): void {
     this.#out.stderr.write(Buffer.from(`${this.#program}: ${text}\n`, 'latin1'));
   }

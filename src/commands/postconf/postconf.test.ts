@@ -120,7 +120,8 @@ for (const [title, text, argv, message] of [
 test('an unknown option shows how to call it', async (context) => {
   const { status, stderr } = await place(context).run('-Q');
   assert.equal(status, 1);
-  assert.match(stderr[0]!, /^postconf: fatal: usage: postconf \[-c config_dir\]/);
+  assert.equal(stderr[0], "postconf: invalid option -- 'Q'");
+  assert.match(stderr[1]!, /^postconf: fatal: usage: postconf \[-c config_dir\]/);
 });
 
 test('without main.cf there is nothing to show', async (context) => {

@@ -7,7 +7,7 @@ import type { Settings } from '../../config/main-cf.ts';
 import { editMain, parseEdits } from './edit-main.ts';
 import type { EditMode } from './edit-main.ts';
 import { MasterEdit } from './edit-master.ts';
-import { parseCommandLine } from './options.ts';
+import { parseCommandLine, WrongOption } from './options.ts';
 import type { CommandLine, Flag } from './options.ts';
 import { Console, Fatal } from './output.ts';
 import type { Output } from './output.ts';
@@ -27,6 +27,7 @@ export async function main(argv: readonly string[], environment: NodeJS.ProcessE
     return 0;
   } catch (error) {
     if (!(error instanceof Fatal || error instanceof ConfigurationError)) throw error;
+    if (error instanceof WrongOption) console.complain(error.trouble);
     console.fatal(error.message);
     return 1;
   }

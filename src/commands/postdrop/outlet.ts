@@ -26,8 +26,16 @@ export interface Outlet {
   abort(): void;
 }
 
-/** No way leads to the queue for this user, now. */
-export class NoOutlet extends Error {}
+/** No way leads to the queue, now. */
+export class NoOutlet extends Error {
+  /** Only because this user may not write to the maildrop. */
+  readonly denied: boolean;
+
+  constructor(text: string, denied: boolean) {
+    super(text);
+    this.denied = denied;
+  }
+}
 
 const saved: SubmissionOutcome = { status: cleanupStatus.ok, reason: '' };
 
@@ -99,7 +107,7 @@ export function intoMaildrop(config: Configuration, voice: Voice): Outlet {
   } catch (error) {
     if (!(error instanceof QueueTrouble)) throw error;
     const denied = error.code === 'EACCES' || error.code === 'EPERM';
-    throw new NoOutlet(denied ? `the mail system does not answer, and this user may not write to ${config.get('queue_directory')}/maildrop` : error.message);
+    throw new NoOutlet(denied ? `the mail system does not answer, and this user may not write to ${config.get('queue_directory')}/maildrop` : error.message, denied);
   }
 }
 

@@ -103,7 +103,7 @@ async function drop({ stdin, stdout }: SubmissionStreams, outlet: Outlet, setup:
     await outlet.drained();
   }
   reader.end();
-  if (reader.next().kind === 'bad') setup.voice.fatal(`uid=${setup.uid}: malformed input`);
+  await intake.records(reader);
   outlet.abort();
   return 0;
 }
@@ -124,7 +124,8 @@ class Intake {
   /** True: the end record came. */
   async records(reader: RecordReader): Promise<boolean> {
     const { voice, uid } = this.#setup;
-    for (let step = reader.next(); step.kind !== 'more'; step = reader.next()) {
+    for (let step = reader.next(); step.kind !== 'more' && step.kind !== 'end-of-input'; step = reader.next()) {
+      if (step.kind === 'bad') voice.warning(`stdin: ${step.reason}`);
       if (step.kind !== 'record') return voice.fatal(`uid=${uid}: malformed input`);
       if (this.#status === 0) await this.#take(step.record);
       if (this.#filter.ended || (this.#status !== 0 && step.record.type === recordType.end)) return true;

@@ -5,6 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { checkConfiguration } from '../../config/checks.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { describeTrouble, readMasterCf } from '../../config/master-cf.ts';
 import { readConfigurationFile } from '../../config/main-cf.ts';
@@ -41,6 +42,7 @@ function checkMainCf({ config, log }: Situation): boolean {
     }
   };
   for (const name of parameterNames()) if (config.has(name)) attempt(() => config.get(name));
+  attempt(() => checkConfiguration(config));
   if (isRoot()) {
     attempt(() => mailOwner(config));
     attempt(() => setgidGroup(config));

@@ -45,14 +45,15 @@ export interface CommandStreams { readonly stderr: { write(bytes: Buffer): unkno
 
 export async function main(argv: string[], environment: NodeJS.ProcessEnv, { stderr }: CommandStreams): Promise<number> {
   const voice = new StderrSink((text) => stderr.write(Buffer.from(text, 'latin1')));
+  const say = (text: string): void => voice.write('fatal', 'postfix', process.pid, text);
   const early = createLog(voice, 'postfix', process.pid, leave);
   process.umask(0o022);
   try {
-    return await run(parse(argv, early), environment, voice, early);
+    return await run(parse(argv, early, say), environment, voice, early);
   } catch (error) {
     if (error instanceof Fatal) return error.status;
     if (!(error instanceof ConfigurationError)) throw error;
-    early.error(error.message);
+    say(`fatal: ${error.message}`);
     return 1;
   }
 }
@@ -63,7 +64,7 @@ async function run(line: CommandLine, environment: NodeJS.ProcessEnv, voice: Log
     early.fatal(`${name}: this command starts no other programs; to make an alias table use "postalias ${name}" or "newaliases", for other tables "postmap"`);
   const config = Configuration.load(configDirectory(line.directory, environment), { warn: (text) => early.warning(text) });
   mayRun(config, early);
-  const sink = scriptSink(config, voice);
+  const sink = scriptSink(config, voice, early);
   const log = createLog(sink, `${config.get('syslog_name')}/postfix-script`, process.pid, leave);
   const queueDirectory = config.get('queue_directory');
   const situation: Situation = {
@@ -88,7 +89,7 @@ function subcommand(words: readonly string[], log: Log): Subcommand {
 }
 
 /** Standard error, and the mail log when we can write it: a command that cannot log still does its work. */
-function scriptSink(config: Configuration, voice: LogSink): LogSink {
+function scriptSink(config: Configuration, voice: LogSink, early: Log): LogSink {
   try {
     const file = config.get('maillog_file');
     if (file === '/dev/stdout') return voice;
@@ -96,12 +97,14 @@ function scriptSink(config: Configuration, voice: LogSink): LogSink {
       file, prefixes: config.get('maillog_file_prefixes'), permissions: config.get('maillog_file_permissions'),
       facility: config.get('syslog_facility'), hostname: config.get('myhostname'),
     }), 'command'));
-  } catch {
+  } catch (error) {
+    early.warning((error as Error).message);
     return voice;
   }
 }
 
-function parse(argv: readonly string[], log: Log): CommandLine {
+function parse(argv: readonly string[], log: Log, say: (text: string) => void): CommandLine {
+  const wrong = (trouble: string): never => (say(trouble), log.fatal(usage));
   const line: CommandLine = { directory: undefined, debug: false, verbose: 0, words: [] };
   const rest = [...argv];
   for (let word = rest[0]; word !== undefined && /^-./.test(word); word = rest[0]) {
@@ -113,11 +116,11 @@ function parse(argv: readonly string[], log: Log): CommandLine {
       else if (letter === 'D') line.debug = true;
       else if (letter === 'c') {
         const value = at + 1 < word.length ? word.slice(at + 1) : rest.shift();
-        if (value === undefined) log.fatal(usage);
+        if (value === undefined) return wrong("option requires an argument -- 'c'");
         if (!value.startsWith('/')) log.fatal('-c requires absolute pathname');
         line.directory = value;
         break;
-      } else log.fatal(usage);
+      } else wrong(`invalid option -- '${letter}'`);
     }
   }
   line.words = rest;

@@ -99,6 +99,6 @@ test('newaliases: every table of alias_database', async () => {
   const { status, stderr } = await run(newaliases, []);
   assert.deepEqual([status, stderr], [0, `postalias: warning: ${aliases}, line 2: need name:value pair\n`]);
   assert.ok(existsSync(`${aliases}.cdb`));
-  assert.equal((await run(newaliases, ['someone'])).status, 64);
+  assert.equal((await run(newaliases, ['someone'])).status, 75);
   assert.match((await run(newaliases, ['-C', '/no/such'])).stderr, /^newaliases: fatal: open \/no\/such\/main.cf: No such file or directory/);
 });

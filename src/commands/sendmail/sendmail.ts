@@ -19,7 +19,7 @@ import { currentUser } from './user.ts';
 import { openWay, WayOut } from './way-out.ts';
 
 export interface SendmailStreams {
-  readonly stdin: NodeJS.ReadStream;
+  readonly stdin: AsyncIterable<Uint8Array>;
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
 }

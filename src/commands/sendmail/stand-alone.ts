@@ -28,7 +28,7 @@ const client = { name: 'localhost', address: '127.0.0.1', label: 'localhost[127.
 const accepted: Verdict = { accept: true };
 const unavailable = reply(451, '4.3.0', 'Error: queue file write error');
 
-export interface TalkStreams { readonly stdin: NodeJS.ReadableStream; readonly stdout: NodeJS.WritableStream }
+export interface TalkStreams { readonly stdin: AsyncIterable<Uint8Array>; readonly stdout: NodeJS.WritableStream }
 
 /** Until the client says QUIT or is gone. */
 export function talkSmtp(around: Surroundings, streams: TalkStreams, openWay: () => Promise<Outlet>): Promise<void> {
@@ -69,7 +69,7 @@ class StandAlone {
 
   /** Chunks, then undefined at the end; 'time is up' in between when the machine's patience ended. */
   async *#input(): AsyncGenerator<Buffer | 'time is up' | undefined, void, undefined> {
-    const chunks = (this.#streams.stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+    const chunks = this.#streams.stdin[Symbol.asyncIterator]();
     for (let next = chunks.next(); ;) {
       const deadline = this.#machine.deadline();
       const stop = new AbortController();
@@ -79,7 +79,7 @@ class StandAlone {
       if (came === 'time is up') yield came;
       else if (came.done) return void (yield undefined);
       else {
-        yield came.value;
+        yield Buffer.from(came.value);
         next = chunks.next();
       }
     }

@@ -62,7 +62,7 @@ export async function openWay(config: Configuration, stderr: Output): Promise<Ou
     return await openOutlet(config, voice);
   } catch (error) {
     const program = `${config.get('command_directory')}/postdrop`;
-    if (!(error instanceof NoOutlet) || !hasPostdrop(program)) throw error;
+    if (!(error instanceof NoOutlet && error.denied) || !hasPostdrop(program)) throw error;
     return ProgramOutlet.start(program, config.directory);
   }
 }

@@ -34,7 +34,8 @@ export class Worker {
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...descriptors],
     });
     this.#child.on('error', (error) => this.#end(events, null, null, error));
-    this.#child.on('exit', (status, signal) => this.#end(events, status, signal === null ? null : os.constants.signals[signal]));
+    // Not before its last reports have been read: whether it served a client decides about its successor.
+    this.#child.on('close', (status, signal) => this.#end(events, status, signal === null ? null : os.constants.signals[signal]));
     this.#channel = this.#child.stdio[3] as net.Socket | undefined;
     if (this.#channel === undefined || this.#child.pid === undefined) return;
     this.#listen(this.#channel, events);

@@ -1,0 +1,44 @@
+/** A table of a daemon whose file goes away, or cannot be opened any more: the daemon keeps what it has, and asks to be started again. */
+import { after, test } from 'node:test';
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { openTable } from './open.ts';
+import { TableTrouble, type TableContext } from './table.ts';
+
+const folder = mkdtempSync(`${tmpdir()}/postern-kept-`);
+after(() => rmSync(folder, { recursive: true }));
+
+function tableAndClock(file: string, restart?: (reason: string) => void) {
+  const clock = { now: Date.now() };
+  writeFileSync(file, 'key value\n');
+  const context: TableContext = { parameter: () => 'no', warn: () => undefined, now: () => clock.now, ...(restart === undefined ? {} : { restart }) };
+  const table = openTable(`texthash:${file}`, context);
+  assert.equal(table.find('key'), 'value');
+  rmSync(file);
+  clock.now += 10_000;
+  return { table, clock };
+}
+
+test('with a restart to ask for, the old contents serve, and the restart is asked for once', () => {
+  const asked: string[] = [];
+  const file = `${folder}/one`;
+  const { table, clock } = tableAndClock(file, (reason) => asked.push(reason));
+  for (let turn = 0; turn < 3; turn++, clock.now += 10_000) assert.equal(table.find('key'), 'value');
+  assert.deepEqual(asked, [`table texthash:${file} has changed -- restarting`]);
+  table.close();
+});
+
+test('a file that is there again in time is simply opened', () => {
+  const asked: string[] = [];
+  const file = `${folder}/two`;
+  const { table } = tableAndClock(file, (reason) => asked.push(reason));
+  writeFileSync(file, 'key other\n');
+  assert.equal(table.find('key'), 'other');
+  assert.deepEqual(asked, []);
+});
+
+test('without one the table is in trouble', () => {
+  const { table } = tableAndClock(`${folder}/three`);
+  assert.throws(() => table.find('key'), TableTrouble);
+});
