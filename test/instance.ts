@@ -80,6 +80,10 @@ ${options.mainCf ?? ''}`);
     writeFileSync(`${this.directory}/etc/master.cf`, text);
   }
 
+  mainCfText(): string {
+    return readFileSync(`${this.directory}/etc/main.cf`, 'latin1');
+  }
+
   /** Append to main.cf. */
   mainCf(text: string): void {
     writeFileSync(`${this.directory}/etc/main.cf`, text, { flag: 'a' });

@@ -44,6 +44,8 @@ export interface Treatment {
 
 const notAscii = /[\x80-\xff]/;
 const checkEvery = 1000;
+/** Milliseconds after a look at the file in which a key that is not there need not be looked for again. */
+const trustMissFor = 50;
 const coolAfter = 1000;
 
 interface Seen {
@@ -90,9 +92,15 @@ export class OpenedTable implements LookupTable {
   find(key: string): MaybePromise<string | undefined> {
     const driver = this.#ready();
     if (this.#utf8 && notAscii.test(key) && !isUtf8(key)) return this.#refuseKey(key);
-    const value = driver.find(this.#fold(key));
+    const value = driver.find(this.#fold(key)) ?? this.#findAgain(key);
     if (!this.#utf8) return value;
     return chain(value, (found) => (found !== undefined && notAscii.test(found) && !isUtf8(found) ? this.#refuseValue(key, found) : found));
+  }
+
+  /** "Not found" can turn mail away for good: look first whether an entry was added a moment ago. */
+  #findAgain(key: string): MaybePromise<string | undefined> {
+    const isFresh = this.#kind.file === undefined || this.#now() < this.#nextCheck - checkEvery + trustMissFor;
+    return isFresh || !this.changed() ? undefined : this.#ready().find(this.#fold(key));
   }
 
   entries(): Iterable<readonly [string, string]> {

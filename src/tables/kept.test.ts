@@ -1,7 +1,7 @@
 /** A table of a daemon whose file goes away, or cannot be opened any more: the daemon keeps what it has, and asks to be started again. */
 import { after, test } from 'node:test';
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { openTable } from './open.ts';
 import { TableTrouble, type TableContext } from './table.ts';
@@ -36,6 +36,19 @@ test('a file that is there again in time is simply opened', () => {
   writeFileSync(file, 'key other\n');
   assert.equal(table.find('key'), 'other');
   assert.deepEqual(asked, []);
+});
+
+test('an entry that is added is found at once, although the file was looked at a moment ago', () => {
+  const clock = { now: Date.now() };
+  const file = `${folder}/four`;
+  writeFileSync(file, 'key value\n');
+  utimesSync(file, 1, 1);
+  const table = openTable(`texthash:${file}`, { parameter: () => 'no', warn: () => undefined, now: () => clock.now });
+  assert.equal(table.find('other'), undefined);
+  clock.now += 100;
+  writeFileSync(file, 'key value\nother new\n');
+  utimesSync(file, 2, 2);
+  assert.equal(table.find('other'), 'new');
 });
 
 test('without one the table is in trouble', () => {

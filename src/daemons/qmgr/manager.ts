@@ -49,7 +49,8 @@ export class Manager {
   readonly #routes: RouteRules;
   readonly #lifecycle: LifecycleTools;
   readonly #reports: Reports;
-  #ignoreTimes = false;
+  /** Queues whose next scan takes mail whether it is due or not. */
+  readonly #ignoringTimes = new Set<'incoming' | 'deferred'>();
   #underWay = 0;
   #concluding = 0;
   #feeding = false;
@@ -90,7 +91,7 @@ export class Manager {
   /** What an earlier queue manager left active is new mail again; then everything is looked at. */
   start(): void {
     this.#phase = 'working';
-    for (const { queueId } of [...this.#store.list('active')]) this.#move(queueId, 'active', 'incoming');
+    for (const { queueId } of [...this.#store.list('active')]) this.#renew(queueId);
     this.scanIncoming();
     this.scanDeferred();
     this.#runDeferred();
@@ -102,17 +103,17 @@ export class Manager {
   }
 
   scanIncoming(): void {
-    this.#feeder.request('incoming', this.#takeIgnoreTimes(false));
+    this.#feeder.request('incoming', this.#ignoringTimes.delete('incoming'));
     this.#feed();
   }
 
   scanDeferred(): void {
-    this.#feeder.request('deferred', this.#takeIgnoreTimes(true));
+    this.#feeder.request('deferred', this.#ignoringTimes.delete('deferred'));
     this.#feed();
   }
 
   ignoreTimes(): void {
-    this.#ignoreTimes = true;
+    this.#ignoringTimes.add('incoming').add('deferred');
   }
 
   revive(): void {
@@ -145,10 +146,14 @@ export class Manager {
     if (this.#phase === 'over' || (this.#phase === 'draining' && this.#underWay === 0)) this.#settled?.();
   }
 
-  #takeIgnoreTimes(consume: boolean): boolean {
-    const wanted = this.#ignoreTimes;
-    if (consume) this.#ignoreTimes = false;
-    return wanted;
+  /** Due now: a message that was taken before its time has a time stamp in the future. */
+  #renew(queueId: string): void {
+    try {
+      this.#store.stamp(queueId, 'active', this.#tools.clock.now());
+    } catch (error) {
+      if (!(error instanceof QueueTrouble)) throw error;
+    }
+    this.#move(queueId, 'active', 'incoming');
   }
 
   #runDeferred(): void {
