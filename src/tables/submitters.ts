@@ -17,28 +17,35 @@ export type AccountName = (uid: number) => string | undefined;
 
 const systemAccount: AccountName = (uid) => getpwuid(uid)?.name;
 
+/** May this user? undefined: yes; else the name under which the user is refused. */
+export type UserCheck = (uid: number) => MaybePromise<string | undefined>;
+
+/** A list of login names in main.cf (authorized_submit_users, authorized_mailq_users, ...). Tables are opened now. */
+export function openUserList(parameter: string, context: TableContext, accountName: AccountName = systemAccount): UserCheck {
+  const users = context.parameter(parameter);
+  const list = stringList(parameter, users, matchSources(context));
+  return (uid) => {
+    // The usual case needs no account database, and works when that is broken.
+    if (users.startsWith('static:')) return undefined;
+    const name = accountName(uid) ?? 'unknown';
+    return chain(listed(list, name), (found) => (found ? undefined : name));
+  };
+}
+
 export interface Submitters {
-  /** undefined: welcome; else the name under which this user is refused. */
-  refused(uid: number): MaybePromise<string | undefined>;
+  readonly refused: UserCheck;
   /** May this user send as `sender` (internal form)? */
   maySendAs(uid: number, sender: string): MaybePromise<boolean>;
 }
 
 /** Tables are opened now: before chroot and before privileges are dropped. */
 export function openSubmitters(context: TableContext, accountName: AccountName = systemAccount): Submitters {
-  const users = context.parameter('authorized_submit_users');
-  const list = stringList('authorized_submit_users', users, matchSources(context));
   const senders = context.parameter('local_login_sender_maps');
   const anyone = senders === 'static:*';
   const maps = openMaps(anyone ? '' : senders, context, 'local_login_sender_maps');
   const rules = { delimiter: context.parameter('recipient_delimiter'), nullSender: context.parameter('empty_address_local_login_sender_maps_lookup_key') };
   return {
-    // The usual case needs no account database, and works when that is broken.
-    refused(uid) {
-      if (users.startsWith('static:')) return undefined;
-      const name = accountName(uid) ?? 'unknown';
-      return chain(listed(list, name), (found) => (found ? undefined : name));
-    },
+    refused: openUserList('authorized_submit_users', context, accountName),
     maySendAs(uid, sender) {
       if (anyone) return true;
       return chain(maps.find(accountName(uid) ?? `uid:${uid}`), (patterns) => patterns !== undefined && senderPatterns(patterns).some((pattern) => matches(pattern, sender, rules)));

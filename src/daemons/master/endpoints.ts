@@ -19,13 +19,16 @@ export interface EndpointSettings {
   readonly knownTcpPorts: string;
 }
 
+/** Programs that ask the kernel who is calling, and so may be called by every user of this machine. */
+const openToUsers: ReadonlySet<string> = new Set(['pickup', 'showq']);
+
 /** The same for the same endpoint: the socket behind it is kept over a reload. */
 export function endpointKey(endpoint: Endpoint): string {
   return endpoint.kind === 'inet' ? `inet [${endpoint.address}]:${endpoint.port}` : `${endpoint.kind} ${endpoint.path}`;
 }
 
 export function endpointsOf(row: MasterRow, settings: EndpointSettings): Endpoint[] {
-  if (row.type !== 'inet') return [{ kind: row.type === 'unix-dgram' ? 'dgram' : 'stream', path: socketPath(row), forUsers: row.program === 'pickup' }];
+  if (row.type !== 'inet') return [{ kind: row.type === 'unix-dgram' ? 'dgram' : 'stream', path: socketPath(row), forUsers: openToUsers.has(row.program) }];
   const port = tcpPort(row.port, settings.knownTcpPorts);
   if (port === undefined) throw new ConfigurationError(`unknown port or service: ${row.port}`, undefined, 'write its number, or name it in known_tcp_ports or /etc/services');
   const addresses = row.host === '' ? interfaceAddressesOf(settings) : addressesOfHost(row.host, settings.protocols);

@@ -2,7 +2,10 @@ import test, { type TestContext } from 'node:test';
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import net from 'node:net';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
+import { promisify } from 'node:util';
+import { getpwnam } from '../../host/identity.ts';
 import { Configuration } from '../../config/configuration.ts';
 import { ShowqReader, type ShowqEvent } from '../../ipc/showq.ts';
 import { createLog } from '../../log/log.ts';
@@ -70,4 +73,24 @@ test('a queue directory that is missing is an empty queue', async (t) => {
   const { path } = await serve(t, queue);
   fs.rmSync(`${queue.root}/deferred`, { recursive: true });
   assert.deepEqual(await list(path), []);
+});
+
+test('a user who is not in authorized_mailq_users hears nothing', { skip: process.getuid!() !== 0 ? 'only root can call as someone else' : fs.existsSync('/usr/bin/python3') ? false : 'python3 is not installed' }, async (t) => {
+  const queue = new SampleQueue(t);
+  fs.appendFileSync(`${queue.etc}/main.cf`, 'authorized_mailq_users = !daemon, static:all\n');
+  const { path, sink } = await serve(t, queue);
+  for (const directory of [queue.root, `${queue.root}/public`]) fs.chmodSync(directory, 0o755);
+  fs.chmodSync(path, 0o666);
+  const { uid, gid } = getpwnam('daemon')!;
+  const call = async (user: { uid?: number; gid?: number }): Promise<string> => (await promisify(execFile)('/usr/bin/python3', ['-c', `
+import socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+while True:
+    b = s.recv(65536)
+    if not b: break
+    sys.stdout.buffer.write(b)`, path], { ...user, encoding: 'latin1', cwd: '/', timeout: 20_000 })).stdout;
+  const refused = await call({ uid, gid });
+  const welcome = await call({});
+  assert.deepEqual([refused === '', welcome === ''], [true, false]);
+  assert.deepEqual(sink.lines, [`postfix/showq[1]: warning: user daemon(${uid}) is not allowed to view the mail queue`]);
 });
