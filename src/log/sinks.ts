@@ -29,6 +29,8 @@ export class FileSink implements LogSink {
   readonly #later: (work: () => void) => void;
   readonly #now: () => number;
   #waiting = '';
+  /** When so much waits it is written before the step ends. */
+  #early = batchSize;
   #scheduled = false;
   #lost = 0;
 
@@ -41,20 +43,20 @@ export class FileSink implements LogSink {
   write(_severity: Severity, tag: string, number: number, text: string): void {
     if (this.#waiting.length > keepLimit) {
       this.#lost++;
-      return;
+      return this.#schedule();
     }
     this.#waiting += this.#line(tag, number, text);
-    if (this.#waiting.length >= batchSize) this.flush();
+    if (this.#waiting.length >= this.#early) this.flush();
     else this.#schedule();
   }
 
   flush(): void {
     while (this.#waiting !== '') {
-      const bytes = Buffer.from(this.#waiting, 'latin1');
-      const written = this.#put(bytes);
+      const written = this.#put(Buffer.from(portion(this.#waiting), 'latin1'));
       if (written === 0) break;
-      this.#waiting = bytes.toString('latin1', written);
+      this.#waiting = this.#waiting.slice(written);
     }
+    this.#early = this.#waiting.length + batchSize;
     if (this.#waiting !== '' || this.#lost === 0) return;
     const lost = this.#lost;
     this.#lost = 0;
@@ -82,6 +84,11 @@ export class FileSink implements LogSink {
       return 0;
     }
   }
+}
+
+/** Whole lines for one write: an attempt that fails must not cost more the more is waiting. */
+function portion(lines: string): string {
+  return lines.length <= batchSize ? lines : lines.slice(0, lines.lastIndexOf('\n', batchSize - 1) + 1 || batchSize);
 }
 
 /** syslog(3): level numbers as Postfix maps its severities, and the facilities by name. */

@@ -4,6 +4,7 @@
  * A Dialect says how they differ. Ends with 0, or 1 when a key was not found or something could not be done; complaints go to
  * standard error as "postmap: warning: ...". Everything is byte strings.
  */
+import { printable } from '../text/ascii.ts';
 import { Configuration, configDirectory } from '../config/configuration.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
 import { addToIndex, BuildTrouble, buildIndex, removeFromIndex, type BuildOptions, type Duplicates } from './build.ts';
@@ -96,7 +97,7 @@ function parseCommandLine(argv: readonly string[], { options, usage }: Dialect, 
 
 /** Run the command; the exit status. */
 export async function runTableCommand(dialect: Dialect, argv: readonly string[], environment: NodeJS.ProcessEnv, streams: CommandStreams): Promise<number> {
-  const say = (text: string): void => void streams.stderr.write(Buffer.from(`${dialect.program}: ${text}\n`, 'latin1'));
+  const say = (text: string): void => void streams.stderr.write(Buffer.from(`${dialect.program}: ${printable(text, '?', true)}\n`, 'latin1'));
   const warn = (text: string): void => say(`warning: ${text}`);
   try {
     const line = parseCommandLine(argv.map((word) => Buffer.from(word, 'utf8').toString('latin1')), dialect, say);

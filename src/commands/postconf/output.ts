@@ -1,6 +1,8 @@
 // Where a command writes, and how postconf words its complaints. Text is a byte string.
 // A Fatal that is thrown ends the command with status 1 after its line was written.
 
+import { printable } from '../../text/ascii.ts';
+
 export interface Writer { write(chunk: Uint8Array): unknown }
 export interface Output { readonly stdout: Writer; readonly stderr: Writer }
 
@@ -31,6 +33,6 @@ export class Console {
   }
 
   #say(text: string): void {
-    this.#out.stderr.write(Buffer.from(`${this.#program}: ${text}\n`, 'latin1'));
+    this.#out.stderr.write(Buffer.from(`${this.#program}: ${printable(text, '?', true)}\n`, 'latin1'));
   }
 }

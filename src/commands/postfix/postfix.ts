@@ -8,6 +8,7 @@ import { ConfigurationError } from '../../config/configuration-error.ts';
 import { createLog, type Exit, type Log, type LogSink } from '../../log/log.ts';
 import { StderrSink, TeeSink } from '../../log/sinks.ts';
 import { openLogTarget, sinkOf } from '../../log/target.ts';
+import { printable } from '../../text/ascii.ts';
 import { check } from './check.ts';
 import { logrotate } from './logrotate.ts';
 import { mayRun } from './permission.ts';
@@ -45,7 +46,7 @@ export interface CommandStreams { readonly stderr: { write(bytes: Buffer): unkno
 
 export async function main(argv: string[], environment: NodeJS.ProcessEnv, { stderr }: CommandStreams): Promise<number> {
   const voice = new StderrSink((text) => stderr.write(Buffer.from(text, 'latin1')));
-  const say = (text: string): void => voice.write('fatal', 'postfix', process.pid, text);
+  const say = (text: string): void => voice.write('fatal', 'postfix', process.pid, printable(text, '?', true));
   const early = createLog(voice, 'postfix', process.pid, leave);
   process.umask(0o022);
   try {

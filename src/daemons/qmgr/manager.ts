@@ -299,14 +299,13 @@ export class Manager {
   /** Not tried now: the retry agent records it, as it records every temporary failure that has no agent of its own. */
   #suspend(entry: Entry<Batch>, reason: Dsn): void {
     const { message, recipients } = entry.load;
-    const text = reason.reason.startsWith(suspendedText) ? reason.reason : suspendedText + reason.reason;
     const retry = 'retry';
     if (entry.transport !== retry && this.#scheduler.suspended(retry, '') === undefined) {
-      const nexthop = `${reason.status} ${text}`;
+      const nexthop = `${reason.status} ${reason.reason}`;
       this.#scheduler.add({ transport: retry, queue: nexthop, load: { message, nexthop, recipients } });
       return;
     }
-    void this.#direct(message, recipients, (outcome) => outcome.all('deferred', { dsn: reason.status, text, relay: 'none' })).then(() => this.#close(message));
+    void this.#direct(message, recipients, (outcome) => outcome.all('deferred', { dsn: reason.status, text: reason.reason, relay: 'none' })).then(() => this.#close(message));
   }
 
   /** Record something about recipients without an agent. */
