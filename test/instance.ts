@@ -7,6 +7,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSyn
 import os from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { instanceAccounts } from '../tools/accounts.mjs';
+import { hasLmdb } from '../src/host/lmdb.ts';
 import { createDirectories } from '../src/server/mail-directories.ts';
 
 export { freePort } from './ports.ts';
@@ -15,6 +16,9 @@ const sources = fileURLToPath(new URL('../src/daemons/start.ts', import.meta.url
 const built = fileURLToPath(new URL('../dist/daemons/start.js', import.meta.url));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const childFlags = ['--disable-sigusr1', '--max-semi-space-size=1'];
+
+/** The type of indexed tables that this machine has the library for; cdb needs none. */
+export const indexedType = hasLmdb() ? 'lmdb' : 'cdb';
 
 export interface InstanceOptions {
   /** Lines of main.cf behind the usual ones. */
@@ -60,6 +64,7 @@ mail_owner = ${owner}
 setgid_group = ${group}
 maillog_file = ${instance.directory}/maillog
 maillog_file_prefixes = ${instance.directory}
+default_database_type = ${indexedType}
 inet_interfaces = loopback-only
 myhostname = host.example.test
 ${options.mainCf ?? ''}`);

@@ -108,9 +108,11 @@ test('a command runs as the user, with no other groups', { skip: isRoot ? false 
 });
 
 test('and in a session of its own', async () => {
-  const result = await run('ps -o sid= -p $$; echo $$');
-  const [session, pid] = 'output' in result ? result.output.trim().split(/ +/) : [];
-  assert.equal(session, pid);
+  // proc(5): the fourth word after the name in parentheses is the session.
+  const result = await run('sed "s/.*) //" /proc/$$/stat; echo $$');
+  const words = 'output' in result ? result.output.trim().split(/[ \n]+/) : [];
+  assert.match(words.at(-1)!, /^[0-9]+$/);
+  assert.equal(words[3], words.at(-1));
 });
 
 test('what is exported', () => {

@@ -17,13 +17,14 @@ interface Mapping {
 
 /**
  * Mappings of files that are read-only and hold no page of our own. A read-only mapping may hold some: the loader writes
- * into it before it becomes read-only (relocations), and dropping such a page would bring the unrelocated one back.
+ * into it before it becomes read-only (relocations), and dropping such a page would bring the unrelocated one back. Pages of our own
+ * count as anonymous; dirty ones that do not are the file's (it was installed a moment ago) and stay in the page cache.
  */
 export function droppable(smaps: string): Mapping[] {
   const found: Mapping[] = [];
   for (const part of smaps.split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)) {
     const head = /^([0-9a-f]+)-([0-9a-f]+) r-[-x]p [0-9a-f]+ [0-9a-f:]+ (\d+) +\//.exec(part);
-    const own = ['Anonymous', 'Private_Dirty', 'Shared_Dirty', 'Swap', 'Locked'];
+    const own = ['Anonymous', 'Swap', 'Locked'];
     if (!head || head[3] === '0' || own.some((field) => !part.includes(`\n${field}:`) || !new RegExp(`^${field}: +0 kB$`, 'm').test(part))) continue;
     const start = BigInt(`0x${head[1]}`);
     found.push({ start, length: Number(BigInt(`0x${head[2]}`) - start) });

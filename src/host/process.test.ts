@@ -146,6 +146,8 @@ test('only clean read-only pages of files are dropped', () => {
   ] as const) {
     assert.equal(droppable(mapping(head, own)).length, want, why);
   }
+  const installedJustNow = mapping('00400000-00401000 r-xp 00000000 fe:00 12    /bin/x', 0).replace('Shared_Dirty:          0', 'Shared_Dirty:          4');
+  assert.equal(droppable(installedJustNow).length, 1, 'the file itself is not on the disk yet');
   assert.deepEqual(droppable('00400000-00401000 r-xp 00000000 fe:00 12    /bin/x\nRss: 4 kB\n'), [], 'a kernel that does not tell');
   assert.ok(trimMemory() > 0 && proportionalSize()! > 0);
 });

@@ -76,8 +76,8 @@ test('check names file and line of what is wrong, and how it is likely meant', a
   t.after(() => instance.stop());
   const { status, said } = postfix(instance, 'check');
   assert.equal(status, 1);
-  assert.match(said, /^error: bad numerical configuration: default_process_limit = many \(.*\/main\.cf, line 12: /m);
-  assert.match(said, /^error: parameter max_idle: bad time value or unit: soon \(.*\/main\.cf, line 13: /m);
+  assert.match(said, /^error: bad numerical configuration: default_process_limit = many \(.*\/main\.cf, line 13: /m);
+  assert.match(said, /^error: parameter max_idle: bad time value or unit: soon \(.*\/main\.cf, line 14: /m);
   assert.match(said, /^error: .*\/master\.cf: line 3: unknown attribute name: flag=R \(did you mean flags=R\?\)$/m);
   assert.equal(postfix(instance, 'start').status, 1);
   assert.equal(existsSync(`${instance.directory}/queue/pid/master.pid`), false);

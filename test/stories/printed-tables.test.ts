@@ -10,7 +10,7 @@ import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ordinaryAccount } from '../accounts.ts';
 import { openSink } from '../faults/sink.ts';
-import { eventually, freePort, Instance } from '../instance.ts';
+import { eventually, freePort, Instance, indexedType } from '../instance.ts';
 import { submit } from '../submit.ts';
 
 const printed = (year: string): string => readFileSync(new URL(`printed-tables/${year}.cf`, import.meta.url), 'latin1');
@@ -70,7 +70,7 @@ function adapted(table: string, { port, stubs }: { port: number; stubs: string }
 function settings(directory: string, sinkPort: number): string {
   return `
 mydestination = $myhostname, example.test
-alias_maps = lmdb:${directory}/etc/aliases
+alias_maps = ${indexedType}:${directory}/etc/aliases
 mail_spool_directory = ${directory}/spool
 recipient_delimiter = +
 relay_domains = cyrus.example.test, uucp.example.test, ifmail.example.test, procmail.example.test
@@ -105,7 +105,7 @@ function makeStubs(directory: string): void {
 /** Write aliases and make the table of them. */
 function postalias(directory: string, aliases: string): void {
   writeFileSync(`${directory}/etc/aliases`, aliases);
-  const { status, stderr } = spawnSync(process.execPath, [runner, 'postalias', '-c', `${directory}/etc`, `lmdb:${directory}/etc/aliases`], { encoding: 'latin1' });
+  const { status, stderr } = spawnSync(process.execPath, [runner, 'postalias', '-c', `${directory}/etc`, `${indexedType}:${directory}/etc/aliases`], { encoding: 'latin1' });
   assert.equal(status, 0, stderr);
 }
 

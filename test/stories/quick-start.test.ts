@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { instanceAccounts } from '../../tools/accounts.mjs';
 import { ordinaryAccount } from '../accounts.ts';
 import { openSink } from '../faults/sink.ts';
-import { eventually } from '../instance.ts';
+import { eventually, indexedType } from '../instance.ts';
 import { freePort } from '../ports.ts';
 import { submit } from '../submit.ts';
 
@@ -51,12 +51,13 @@ function install(directory: string, port: number, relay: number): void {
   const places = new Map([
     ['queue_directory', `${directory}/queue`], ['data_directory', `${directory}/data`], ['command_directory', `${root}bin`],
     ['daemon_directory', `${root}libexec`], ['mail_owner', owner], ['setgid_group', group],
-    ['alias_maps', `lmdb:${directory}/etc/aliases`], ['alias_database', `lmdb:${directory}/etc/aliases`],
+    ['alias_maps', `${indexedType}:${directory}/etc/aliases`], ['alias_database', `${indexedType}:${directory}/etc/aliases`],
   ]);
   const stock = readFileSync(`${root}conf/main.cf`, 'latin1').replace(/^(\w+) = .*$/gm, (line, name: string) => (places.has(name) ? `${name} = ${places.get(name)!}` : line));
   writeFileSync(`${directory}/etc/main.cf`, `${stock}
 maillog_file = ${directory}/maillog
 maillog_file_prefixes = ${directory}
+default_database_type = ${indexedType}
 mail_spool_directory = ${directory}/spool
 inet_interfaces = loopback-only
 relayhost = [127.0.0.1]:${relay}
@@ -120,7 +121,7 @@ test('the quick start in seven steps', async (t) => {
   await t.test('6. as meant: postalias, or newaliases, makes the table', async () => {
     assert.equal(await succeeds('postalias', ['-c', etc, `${etc}/aliases`]), '');
     assert.equal(await succeeds('postalias', ['-c', etc, '-q', 'root', `${etc}/aliases`]), `${mick}\n`);
-    rmSync(`${etc}/aliases.lmdb`);
+    rmSync(`${etc}/aliases.${indexedType}`);
     assert.equal(await succeeds('newaliases', ['-C', etc]), '');
     assert.equal(await succeeds('postalias', ['-c', etc, '-q', 'root', `${etc}/aliases`]), `${mick}\n`);
   });

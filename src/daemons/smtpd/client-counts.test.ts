@@ -72,6 +72,24 @@ test('without anvil there are no limits, and mail goes on', async () => {
   assert.deepEqual(lines, ['warning: private/anvil: connection refused -- client limits are not enforced']);
 });
 
+test('a list of exceptions that cannot be asked exempts nobody', async () => {
+  const { counts, log, lines, asked } = bench({ smtpd_client_event_limit_exceptions: 'texthash:/nonexistent/table' }, 51);
+  const one = counts(client, log);
+  assert.equal(said(await one.connected()), '421 4.7.0 mx.example.org Error: too many connections from 192.0.2.1');
+  one.gone();
+  assert.deepEqual(asked, ['connect smtp:192.0.2.1', 'disconnect smtp:192.0.2.1']);
+  assert.ok(lines.some((line) => /^warning: smtpd_client_event_limit_exceptions: texthash:\/nonexistent\/table: /.test(line)), lines.join('\n'));
+});
+
+test('a client that is gone before it was counted is not counted any more', async () => {
+  const { counts, log, asked } = bench({}, 1);
+  const one = counts(client, log);
+  const answer = one.connected();
+  one.gone();
+  assert.equal(await answer, undefined);
+  assert.deepEqual(asked, []);
+});
+
 for (const [address, prefix4, prefix6, want] of [
   ['192.0.2.77', 32, 84, '192.0.2.77'],
   ['192.0.2.77', 24, 84, '192.0.2.0/24'],

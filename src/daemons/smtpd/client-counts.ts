@@ -2,7 +2,7 @@
  * How much one client may ask of us: connections at a time, and connections, messages and recipients per time unit.
  *
  * anvil(8) counts, here it is decided. Clients that smtpd_client_event_limit_exceptions lists are not even counted. When anvil is out
- * of reach there is no limit: counting is no reason to refuse mail.
+ * of reach there is no limit: counting is no reason to refuse mail. When the list is out of reach nobody is excepted.
  */
 import { anvilService } from '../../ipc/anvil.ts';
 import { ServiceTrouble, type Calls } from '../../ipc/service.ts';
@@ -11,7 +11,7 @@ import { reply } from '../../protocol/smtp-server/reply.ts';
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
 import type { Tools } from '../../server/daemon.ts';
 import { clients } from '../../tables/lists.ts';
-import type { TableContext } from '../../tables/table.ts';
+import { TableTrouble, type TableContext } from '../../tables/table.ts';
 import { parseIpAddress, renderIpAddress } from '../../text/cidr.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
@@ -68,6 +68,7 @@ class Counted implements ClientCounts {
   readonly #isExempt: () => Promise<boolean>;
   readonly #key: string;
   #counts = false;
+  #isGone = false;
 
   constructor(client: Client, log: Log, limits: Limits, anvil: Anvil, isExempt: () => Promise<boolean>) {
     this.#client = client;
@@ -80,7 +81,7 @@ class Counted implements ClientCounts {
 
   // Reported even when nothing limits connections: else anvil would forget the other rates too early.
   async connected(): Promise<Reply | undefined> {
-    if (await this.#isExempt()) return undefined;
+    if (await this.#isListed() || this.#isGone) return undefined;
     this.#counts = true;
     const answer = await this.#ask(() => this.#anvil.connect({ client: this.#key }));
     if (answer === undefined) return undefined;
@@ -103,9 +104,21 @@ class Counted implements ClientCounts {
   }
 
   gone(): void {
+    this.#isGone = true;
     if (!this.#counts) return;
     this.#counts = false;
     void this.#ask(() => this.#anvil.disconnect({ client: this.#key }));
+  }
+
+  /** A list that cannot be asked exempts nobody: the worst that follows is a 421. */
+  async #isListed(): Promise<boolean> {
+    try {
+      return await this.#isExempt();
+    } catch (error) {
+      if (!(error instanceof TableTrouble)) throw error;
+      this.#log.warning(error.message);
+      return false;
+    }
   }
 
   async #limited(question: () => MaybePromise<{ rate: number }>, limit: number, what: string, complaint: string): Promise<Reply | undefined> {
