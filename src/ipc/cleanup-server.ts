@@ -8,7 +8,7 @@ import type { Log } from '../log/log.ts';
 import { recordText, recordType, type QueueRecord } from '../message/record.ts';
 import { RecordReader } from '../message/record-reader.ts';
 import { cleanupReplyShape, cleanupService, contentChunkRecord, type Cleanup, type CleanupSession } from './cleanup.ts';
-import type { EndingSignal } from './serve.ts';
+import { serveConversation, type EndingSignal } from './serve.ts';
 import { AttributeReader, attribute, decode, encode } from './shape.ts';
 
 /** A single record is a header line or an address; content comes in chunks of what a socket read gives. */
@@ -125,26 +125,5 @@ class CleanupConversation {
 
 /** Serve one connection until either side ends it. Trouble is logged, never thrown. */
 export function serveCleanup(socket: net.Socket, cleanup: Cleanup, log: Log, ending?: EndingSignal): Promise<void> {
-  const conversation = new CleanupConversation(socket, cleanup);
-  return new Promise((resolve) => {
-    const forget = ending?.listen(() => conversation.end());
-    // A client that is gone (its process was killed) is no news.
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') log.warning(`cleanup socket: ${error.message}`);
-    });
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        conversation.receive(chunk);
-      } catch (error) {
-        socket.destroy(error as Error);
-      }
-    });
-    socket.on('end', () => socket.end());
-    socket.on('close', () => {
-      forget?.();
-      conversation.closed();
-      resolve();
-    });
-    conversation.greet();
-  });
+  return serveConversation(socket, new CleanupConversation(socket, cleanup), 'cleanup', log, ending);
 }

@@ -81,16 +81,22 @@ class Conversation {
   }
 }
 
-/** Serve one connection until either side ends it. Trouble is logged, never thrown. */
-export function serveCalls<S extends ServiceDeclaration>(
-  socket: net.Socket, service: S, calls: Calls<S>, log: Log, ending?: EndingSignal,
-): Promise<void> {
-  const conversation = new Conversation(socket, service, calls);
+/** The server's side of one connection, whatever its protocol. `receive` may throw: then the connection ends. */
+export interface Served {
+  greet(): void;
+  receive(chunk: Buffer): void;
+  /** The process is to end: close as soon as nothing is under way. */
+  end(): void;
+  closed?(): void;
+}
+
+/** Join a conversation to its socket until either side ends it. Trouble is logged, never thrown. */
+export function serveConversation(socket: net.Socket, conversation: Served, name: string, log: Log, ending?: EndingSignal): Promise<void> {
   return new Promise((resolve) => {
     const forget = ending?.listen(() => conversation.end());
     // A client that is gone (its process was killed while it waited for us) is no news.
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') log.warning(`${service.name} socket: ${error.message}`);
+      if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') log.warning(`${name} socket: ${error.message}`);
     });
     socket.on('data', (chunk: Buffer) => {
       try {
@@ -102,8 +108,16 @@ export function serveCalls<S extends ServiceDeclaration>(
     socket.on('end', () => socket.end());
     socket.on('close', () => {
       forget?.();
+      conversation.closed?.();
       resolve();
     });
     conversation.greet();
   });
+}
+
+/** Serve one connection of a service of requests until either side ends it. */
+export function serveCalls<S extends ServiceDeclaration>(
+  socket: net.Socket, service: S, calls: Calls<S>, log: Log, ending?: EndingSignal,
+): Promise<void> {
+  return serveConversation(socket, new Conversation(socket, service, calls), service.name, log, ending);
 }
