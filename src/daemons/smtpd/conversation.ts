@@ -62,6 +62,8 @@ export class Conversation {
   readonly #verbs: { readonly [V in Question['verb']]: (question: Question & { readonly verb: V }) => MaybePromise<Verdict> };
   #mail: Omit<TransactionFacts, 'state'> | undefined;
   #transaction: Transaction | undefined;
+  /** The client has gone: an answer that comes now must not begin anything. */
+  #isGone = false;
 
   constructor(session: Session, client: Client, hall: Hall) {
     this.#hall = hall;
@@ -90,6 +92,7 @@ export class Conversation {
     try {
       await this.#pump.closed;
     } finally {
+      this.#isGone = true;
       this.#forget();
       this.#counts.gone();
       this.#log.info(`disconnect from ${label} ${this.#machine.statistics()}`);
@@ -188,7 +191,7 @@ export class Conversation {
     state.recipient = recipient;
     state.recipientChecked = false;
     const verdict = await this.#verdict(this.#hall.policy.recipient(state, sameIgnoringCase(recipient, 'postmaster')));
-    if (verdict.accept) (await this.#open()).recipient(recipient, notify, orcpt);
+    if (verdict.accept) (await this.#open())?.recipient(recipient, notify, orcpt);
     state.recipient = undefined;
     return verdict;
   }
@@ -200,10 +203,12 @@ export class Conversation {
     return true;
   }
 
-  async #open(): Promise<Transaction> {
-    if (this.#transaction !== undefined) return this.#transaction;
+  /** Undefined when the client has gone meanwhile. */
+  async #open(): Promise<Transaction | undefined> {
+    if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
     const state = this.#state;
     const transaction = await Transaction.open(this.#hall.cleanup, { ...this.#mail!, state });
+    if (this.#isGone) return void transaction.abort();
     this.#transaction = transaction;
     state.queueId = transaction.queueId;
     this.#log.info(`${transaction.queueId}: client=${state.client.label}`);
@@ -212,7 +217,7 @@ export class Conversation {
 
   async #data(): Promise<Verdict> {
     const verdict = await this.#verdict(this.#hall.policy.data(this.#state));
-    if (verdict.accept) this.#transaction!.begin(this.#hall.own);
+    if (verdict.accept && !this.#isGone) this.#transaction!.begin(this.#hall.own);
     return verdict;
   }
 
