@@ -1,7 +1,11 @@
-/** check_client_access and its sisters: an access(5) table is asked with the keys of one part of the envelope, most specific first. */
-import type { LookupTable } from '../../../tables/table.ts';
+/**
+ * check_client_access and its sisters: an access(5) table is asked with the keys of one part of the envelope, most specific first.
+ *
+ * A table that cannot be asked refuses for now (451 4.3.5), after the log has been told.
+ */
+import { TableTrouble, type LookupTable } from '../../../tables/table.ts';
 import { isPending, type MaybePromise } from '../../../text/maybe.ts';
-import type { AccessSetup } from './setup.ts';
+import { refused, type AccessSetup } from './setup.ts';
 import type { AccessState, Decision, ReplyClass, Restriction } from './state.ts';
 import { applyEntry } from './table-result.ts';
 
@@ -44,17 +48,38 @@ function check(defaultTable: string, ask: Ask): (setup: AccessSetup, argument: s
 function search(setup: AccessSetup, table: LookupTable, title: string, state: AccessState, question: Question, defaultTable: string): MaybePromise<Decision> {
   const found = (key: string, value: string): MaybePromise<Decision> =>
     applyEntry({ setup, state, about: question, table: title, key, value, defaultTable });
+  const judged = (key: string, value: string | TableTrouble): MaybePromise<Decision> =>
+    (typeof value === 'string' ? found(key, value) : failed(setup, table, key, state, question));
   const from = (first: number): MaybePromise<Decision> => {
     for (let at = first; at < question.keys.length; at++) {
       const key = question.keys[at]!;
       if (at > 0 && !table.fixed && isPartial(question, at)) continue;
-      const value = table.find(key);
-      if (isPending(value)) return value.then((late) => (late === undefined ? from(at + 1) : found(key, late)));
-      if (value !== undefined) return found(key, value);
+      const value = lookUp(table, key);
+      if (isPending(value)) return value.then((late) => (late === undefined ? from(at + 1) : judged(key, late)));
+      if (value !== undefined) return judged(key, value);
     }
     return undefined;
   };
   return from(0);
+}
+
+/** What the table says; trouble with it is an answer too. */
+function lookUp(table: LookupTable, key: string): MaybePromise<string | TableTrouble | undefined> {
+  const trouble = (error: unknown): TableTrouble => {
+    if (error instanceof TableTrouble) return error;
+    throw error;
+  };
+  try {
+    const value = table.find(key);
+    return isPending(value) ? value.catch(trouble) : value;
+  } catch (error) {
+    return trouble(error);
+  }
+}
+
+function failed(setup: AccessSetup, table: LookupTable, key: string, state: AccessState, { name, replyClass }: Question): Decision {
+  setup.tools.warn(`${table.type}:${table.name} lookup error for "${key}"`);
+  return refused(setup, state, { code: 451, status: '4.3.5', text: `<${name}>: ${replyClass} rejected: Server configuration error`, isTrouble: true });
 }
 
 /** Pattern tables see whole names and addresses only, not pieces of them. */
