@@ -42,6 +42,6 @@ build();
 if (runPinned([`${root}/node_modules/typescript/bin/tsc`, '-p', 'tsconfig.test.json']) !== 0) fail('the tests do not compile; the compiler\'s messages stand above');
 installPackages();
 const own = process.argv.slice(2);
-const files = own.some((word) => !word.startsWith('-')) ? [] : ['src/**/*.test.ts', 'test/**/*.test.ts'];
+const files = own.some((word) => !word.startsWith('-')) ? [] : ['src/**/*.test.ts', 'test/**/*.test.ts', 'tools/**/*.test.ts'];
 const environment = { ...process.env, PATH: `${dirname(pinnedNode)}:${root}/node_modules/.bin:${process.env.PATH ?? '/usr/bin:/bin'}` };
 process.exit(runPinned(['--test', '--test-concurrency=2', '--test-reporter=spec', ...own, ...files], { env: environment }));
