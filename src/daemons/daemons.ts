@@ -2,7 +2,7 @@
  * The table of daemons: program names of master.cf, where their modules are, and what master(8) must know of them before any
  * process runs. A module is loaded when a process serves a row of it; a test holds this table to the daemons' own cards.
  */
-import type { Daemon, PlacementGroup } from '../server/daemon.ts';
+import type { PlacementGroup } from '../server/daemon.ts';
 
 export interface KnownDaemon {
   /** Folder (and module) below this one. */
@@ -47,13 +47,4 @@ export function knownDaemon(program: string): KnownDaemon | undefined {
 
 export function knownPrograms(): string[] {
   return [...daemons.keys()];
-}
-
-/** The daemon of a program name; rejects when there is none of that name. */
-export async function loadDaemon(program: string): Promise<Daemon> {
-  const known = daemons.get(program);
-  if (known === undefined) throw new Error(`program "${program}" is not known`);
-  const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-  const module = await import(new URL(`./${known.folder}/${known.folder}.${extension}`, import.meta.url).href) as { daemon: Daemon };
-  return module.daemon;
 }

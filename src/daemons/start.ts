@@ -4,8 +4,8 @@
 const name = process.argv[2] ?? 'postern';
 
 if (name === 'master') {
-  const { main } = await import('./master/master.ts');
-  main(process.argv.slice(3)).then((status) => { if (status !== undefined) process.exit(status); });
+  const { run } = await import('./master/master.ts');
+  run();
 } else {
   process.stderr.write(`${name}: fatal: ${name} is started by master(8) as the rows of master.cf say; use "postfix start" to start the mail system\n`);
   process.exit(1);

@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import net from 'node:net';
 import { after, test } from 'node:test';
 import { ConfigurationError } from '../config/configuration-error.ts';
-import { ServiceConnection } from '../ipc/connection.ts';
-import { deliverService, type DeliveryReply, type DeliveryRequest } from '../ipc/deliver.ts';
+import { deliveryLog } from '../ipc/deliver.ts';
+import { DeliverPool } from '../ipc/deliver-pool.ts';
+import { dsnNotify } from '../message/dsn.ts';
 import { Agent, openAgent, type Delivery } from './agent.ts';
 import { Bench, request } from './testing.ts';
 
@@ -14,19 +15,78 @@ after(() => bench.remove());
 const agentFor = (deliver: (delivery: Delivery) => Promise<void>) => new Agent(bench.tools, { deliver });
 const tail = (lines: string[]): string => /dsn=.*/.exec(lines.at(-1) ?? '')?.[0] ?? '';
 
-test('requests follow one another on a kept connection', async () => {
-  const agent = agentFor(({ request: { nexthop }, outcome }) => outcome.all('sent', { dsn: '2.0.0', text: nexthop }));
-  const server = net.createServer((socket) => void agent.client({ socket, log: bench.tools.log }));
+/** An agent at a socket, with so many slots, and the queue manager's end. */
+async function served(agent: Agent, limit: number, use: (pools: DeliverPool[], voices: number[]) => Promise<void>): Promise<void> {
+  const taken = new Set<number>();
+  const voices: number[] = [];
+  const requests = {
+    limit,
+    take: () => {
+      let slot = 1;
+      while (taken.has(slot)) slot++;
+      taken.add(slot);
+      return slot;
+    },
+    give: (slot: number) => taken.delete(slot),
+    voice: (slot: number) => {
+      voices.push(slot);
+      return bench.tools.log;
+    },
+  };
+  const server = net.createServer((socket) => void agent.client({ socket, log: bench.tools.log, requests }));
   await new Promise<void>((resolve) => server.listen('service', resolve));
-  const connection = new ServiceConnection(deliverService, 'service', { timeout: 10_000, idle: 10_000, retries: 0 });
-  const calls = { deliver: (each: DeliveryRequest) => connection.ask('deliver', each) as Promise<DeliveryReply> };
-  for (const nexthop of ['one', 'two']) {
-    const { reply, lines, left } = await bench.deliver({ calls }, ['joe@example.org'], { request: { nexthop } });
-    assert.deepEqual([reply.status, reply.hop.status, left, tail(lines)], [0, '', [], `dsn=2.0.0, status=sent (${nexthop})`]);
-  }
-  connection.close();
+  const pools = [1, 2].map(() => new DeliverPool('service', { timeout: 10_000, idle: 10_000 }));
+  await use(pools, voices);
+  for (const pool of pools) pool.close();
   server.close();
   fs.rmSync('service', { force: true });
+  assert.equal(taken.size, 0);
+}
+
+test('requests follow one another on a kept connection', async () => {
+  const agent = agentFor(({ request: { nexthop }, outcome }) => outcome.all('sent', { dsn: '2.0.0', text: nexthop }));
+  await served(agent, 1, async ([pool]) => {
+    for (const nexthop of ['one', 'two']) {
+      const { reply, lines, left } = await bench.deliver({ calls: pool! }, ['joe@example.org'], { request: { nexthop } });
+      assert.deepEqual([reply.status, reply.hop.status, left, tail(lines)], [0, '', [], `dsn=2.0.0, status=sent (${nexthop})`]);
+    }
+  });
+});
+
+test('each request at work has a number of its own; two clients together get no more slots than there are', async () => {
+  let atWork = 0;
+  let most = 0;
+  const release: (() => void)[] = [];
+  const agent = agentFor(async ({ outcome }) => {
+    most = Math.max(most, ++atWork);
+    await new Promise<void>((resolve) => { release.push(resolve); });
+    atWork--;
+    await outcome.all('sent', { dsn: '2.0.0', text: 'ok' });
+  });
+  await served(agent, 3, async (pools, voices) => {
+    const replies = pools.flatMap((pool) => [1, 2, 3].map(() => bench.deliver({ calls: pool }, ['joe@example.org'])));
+    for (let ended = 0; ended < replies.length; ended++) {
+      while (release.length < Math.min(3, replies.length - ended)) await new Promise((resolve) => setImmediate(resolve));
+      assert.ok(agent.busy());
+      release.shift()!();
+    }
+    for (const { reply } of await Promise.all(replies)) assert.equal(reply.status, 0);
+    assert.equal(most, 3);
+    assert.deepEqual([voices.length, voices.slice(0, 3), new Set(voices)], [6, [1, 2, 3], new Set([1, 2, 3])]);
+  });
+  assert.ok(!agent.busy());
+});
+
+for (const [verdict, dsn, logs] of [['sent', '2.0.0', 0], ['deferred', '4.0.0', deliveryLog.defer], ['bounced', '5.0.0', deliveryLog.bounce]] as const) {
+  test(`the reply says what was written besides the mail log: ${verdict}`, async () => {
+    const agent = agentFor(({ outcome }) => outcome.all(verdict, { dsn, text: 'x' }));
+    assert.equal((await bench.deliver(agent, ['joe@example.org'])).reply.logs, logs);
+  });
+}
+
+test('NOTIFY=SUCCESS: a record is made, and the reply says so', async () => {
+  const agent = agentFor(({ outcome }) => outcome.all('sent', { dsn: '2.0.0', text: 'x' }));
+  assert.equal((await bench.deliver(agent, [{ address: 'joe@example.org', dsnNotify: dsnNotify.success }])).reply.logs, deliveryLog.trace);
 });
 
 test('the content can be read again and again', async () => {

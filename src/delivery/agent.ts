@@ -6,15 +6,16 @@
  * gone has been dealt with by someone else; one that is corrupt or locked stays where it is.
  */
 import type net from 'node:net';
-import { deliverService, noDsn, type DeliveryReply, type DeliveryRequest } from '../ipc/deliver.ts';
-import { serveCalls, type EndingSignal } from '../ipc/serve.ts';
+import { noDsn, type DeliveryReply, type DeliveryRequest } from '../ipc/deliver.ts';
+import { serveDeliveries, type Trunk } from '../ipc/deliver-serve.ts';
+import type { EndingSignal } from '../ipc/serve.ts';
 import type { Log } from '../log/log.ts';
 import { storeFor } from '../queue/file-store.ts';
-import { QueueTrouble, type MessageReader, type QueueName, type QueueStore } from '../queue/store.ts';
+import { QueueTrouble, type ContentOptions, type MessageReader, type QueueName, type QueueStore } from '../queue/store.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { Directory } from '../ipc/directory.ts';
-import type { MaybePromise } from '../text/maybe.ts';
+import { isPending, type MaybePromise } from '../text/maybe.ts';
 import { Outcome } from './outcome.ts';
 import { dsnOf, reportParameters, Reports, type ReportTools } from './reports.ts';
 
@@ -27,6 +28,8 @@ export interface Delivery {
   readonly file: MessageReader;
   /** The message from its first header on, with LF line ends. Can be asked for again and again. */
   content(): AsyncIterable<Buffer>;
+  /** The same as one piece, where the message is in memory anyway; undefined: ask for content(). */
+  contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>): Buffer | undefined;
 }
 
 /** What the skeleton gives a daemon, as far as the frame needs it. */
@@ -36,6 +39,7 @@ export interface AgentTools {
   readonly log: Log;
   readonly clock: { now(): number };
   readonly services: Directory;
+  readonly store?: QueueStore;
 }
 
 export interface AgentOptions {
@@ -48,13 +52,32 @@ export interface AgentOptions {
   readonly queue?: QueueStore;
 }
 
+/** Numbers for requests at work, as the skeleton gives them (server/daemon.ts). */
+interface RequestSlots {
+  readonly limit: number;
+  take(): number;
+  give(slot: number): void;
+  voice(slot: number): Log;
+}
+
 /** A client of the service, as the skeleton gives it. */
 export interface AgentSession {
   readonly socket: net.Socket;
   readonly log: Log;
   readonly ending?: EndingSignal;
+  readonly requests?: RequestSlots;
 }
 
+/** A request that came over a connection. */
+interface Asked {
+  readonly request: DeliveryRequest;
+  readonly number: number;
+  readonly trunk: Trunk;
+  readonly session: AgentSession;
+}
+
+/** Requests at once where the skeleton does not say, or has no limit. */
+const usualLimit = 1000;
 const broken = { dsn: '4.3.0', text: 'unknown mail transport error' } as const;
 
 /** The service of a delivery agent, for a daemon's `open` to return. */
@@ -65,83 +88,129 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #reportTools: ReportTools;
   readonly #queue: QueueStore;
-  readonly #underWay = new Set<Promise<DeliveryReply>>();
+  /** Requests being worked on. */
+  #underWay = 0;
+  /** Those that came over connections: never more than the limit. */
+  #asked = 0;
+  /** Requests over the limit: several clients together may send more than one alone. */
+  readonly #line: Asked[] = [];
+  #drained: (() => void)[] = [];
 
   constructor(tools: AgentTools, options: AgentOptions) {
-    const { config, clock, services, log } = tools;
+    const { config, clock, services, log, store } = tools;
     this.#tools = tools;
     this.#options = options;
     this.#reportTools = {
       parameters: config.view(reportParameters), clock, services,
       statusFilter: options.statusFilter, fastFlush: options.fastFlush,
     };
-    this.#queue = options.queue ?? storeFor(config.view(['hash_queue_names', 'hash_queue_depth', 'enable_long_queue_ids']));
+    this.#queue = options.queue ?? store ?? storeFor(config.view(['hash_queue_names', 'hash_queue_depth', 'enable_long_queue_ids']));
     this.calls = { deliver: (request) => this.deliver(request, log) };
   }
 
-  /** Requests that come one after the other over a kept connection. */
-  client({ socket, log, ending }: AgentSession): Promise<void> {
-    return serveCalls(socket, deliverService, { deliver: (request) => this.deliver(request, log) }, log, ending);
+  /** Requests that come over a kept connection, many at once. */
+  client(session: AgentSession): Promise<void> {
+    const slots = session.requests?.limit || usualLimit;
+    const take = (request: DeliveryRequest, number: number, trunk: Trunk): void => this.#take({ request, number, trunk, session }, slots);
+    return serveDeliveries(session.socket, { slots, take }, session.log, session.ending);
   }
 
   busy(): boolean {
-    return this.#underWay.size > 0;
+    return this.#underWay > 0;
   }
 
   /** What is being delivered is delivered to its end. */
   async drain(): Promise<void> {
-    await Promise.allSettled(this.#underWay);
+    if (this.#underWay > 0) await new Promise<void>((resolve) => { this.#drained.push(resolve); });
+  }
+
+  #take(asked: Asked, limit: number): void {
+    if (this.#asked >= limit) this.#line.push(asked);
+    else void this.#serve(asked);
+  }
+
+  async #serve({ request, number, trunk, session: { requests, log } }: Asked): Promise<void> {
+    this.#asked++;
+    const slot = requests?.take() ?? 0;
+    trunk.answer(number, await this.deliver(request, requests?.voice(slot) ?? log));
+    requests?.give(slot);
+    this.#asked--;
+    const next = this.#line.shift();
+    if (next !== undefined) void this.#serve(next);
   }
 
   /** Never rejects. */
   async deliver(request: DeliveryRequest, log: Log): Promise<DeliveryReply> {
-    const delivery = this.#deliver(request, log);
-    this.#underWay.add(delivery);
-    try {
-      return await delivery;
-    } finally {
-      this.#underWay.delete(delivery);
-    }
+    this.#underWay++;
+    const reply = await this.#deliver(request, log);
+    if (--this.#underWay === 0) for (const drained of this.#drained.splice(0)) drained();
+    return reply;
   }
 
   async #deliver(received: DeliveryRequest, log: Log): Promise<DeliveryReply> {
-    // A request that another agent passed on keeps the time when that one got it.
-    const { times } = received;
     if (received.recipients.length === 0) log.warning(`${received.queueId}: no recipients in delivery request for destination ${received.nexthop}`);
-    const timed = times.agentHandoff > 0 ? received : { ...received, times: { ...times, agentHandoff: this.#tools.clock.now() / 1000 } };
+    const timed = withHandoff(received, this.#tools.clock);
     const file = this.#open(timed, log);
     if ('status' in file) return file;
     const request = withoutDone(timed, file);
-    const reports = new Reports(this.#reportTools, log);
-    const relay = this.#options.relay ?? this.#tools.row.service;
-    const outcome = new Outcome({ request, reports, log, file, relay });
+    const outcome = new Outcome({ request, reports: new Reports(this.#reportTools, log), log, file, relay: this.#options.relay ?? this.#tools.row.service });
     try {
-      const content = (): AsyncIterable<Buffer> => file.content({ offset: request.dataOffset });
-      if (request.recipients.length > 0) await this.#options.deliver({ request, outcome, log, file, content });
+      if (request.recipients.length > 0) {
+        const delivered = this.#options.deliver(new OpenDelivery(request, outcome, log, file));
+        if (isPending(delivered)) await delivered;
+      }
     } catch (error) {
       if (error instanceof QueueTrouble) log.warning(`${request.queueId}: ${error.message}`);
       else log.error(`${request.queueId}: delivery failed unexpectedly: ${(error as Error).stack ?? String(error)}`);
     }
-    await outcome.all('deferred', broken);
+    if (!outcome.isComplete) await outcome.all('deferred', broken);
     file.close();
     return outcome.reply();
   }
 
   #open(request: DeliveryRequest, log: Log): MessageReader | DeliveryReply {
     try {
-      return this.#queue.open(request.queueName as QueueName, request.queueId, { write: true, lock: 'shared' });
+      return this.#queue.open(request.queueName as QueueName, request.queueId, { write: true, lock: 'shared', place: request.place });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       log.warning(`${request.queueId}: ${message}`);
-      return { status: -1, hop: code === 'ENOENT' ? noDsn : dsnOf(broken) };
+      return { status: -1, hop: code === 'ENOENT' ? noDsn : dsnOf(broken), logs: 0 };
     }
   }
 }
 
+class OpenDelivery implements Delivery {
+  readonly request: DeliveryRequest;
+  readonly outcome: Outcome;
+  readonly log: Log;
+  readonly file: MessageReader;
+
+  constructor(request: DeliveryRequest, outcome: Outcome, log: Log, file: MessageReader) {
+    this.request = request;
+    this.outcome = outcome;
+    this.log = log;
+    this.file = file;
+  }
+
+  // Agents take it out of the delivery and pass it around.
+  readonly content = (): AsyncIterable<Buffer> => this.file.content({ offset: this.request.dataOffset });
+
+  contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>): Buffer | undefined {
+    return this.file.contentNow?.({ lineEnd, offset: this.request.dataOffset });
+  }
+}
+
+/** The time when we got it; a request that another agent passed on keeps the time when that one did. */
+function withHandoff(request: DeliveryRequest, clock: { now(): number }): DeliveryRequest {
+  const { times } = request;
+  return times.agentHandoff > 0 ? request : { ...request, times: { ...times, agentHandoff: clock.now() / 1000 } };
+}
+
 /** A request that is asked again, because the process that had it died, is not done again for those who have their mail. */
 function withoutDone(request: DeliveryRequest, file: MessageReader): DeliveryRequest {
-  const recipients = request.recipients.filter(({ offset }) => !file.isDone(offset));
-  return recipients.length === request.recipients.length ? request : { ...request, recipients };
+  const { recipients } = request;
+  if (!recipients.some(({ offset }) => file.isDone(offset))) return request;
+  return { ...request, recipients: recipients.filter(({ offset }) => !file.isDone(offset)) };
 }
 
 /**

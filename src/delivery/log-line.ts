@@ -6,7 +6,7 @@
  * Pure; the log's sink makes unprintable bytes harmless.
  */
 import { foldCase } from '../text/utf8.ts';
-import { renderDelays, timeValue, type DeliveryTimes } from '../text/time.ts';
+import { renderDelay } from '../text/time.ts';
 import { quote822Local } from '../message/address.ts';
 import type { Recipient, Times } from '../ipc/deliver.ts';
 
@@ -40,21 +40,37 @@ export function deliveryLine(line: DeliveryLine, form: LineForm): string {
   const shown = (address: string): string => (form.external && address !== '' ? quote822Local(address) : address);
   let text = `${line.queueId}: to=<${shown(recipient.address)}>`;
   const original = recipient.originalAddress;
-  if (original !== '' && foldCase(original) !== foldCase(recipient.address)) text += `, orig_to=<${shown(original)}>`;
+  if (original !== '' && original !== recipient.address && foldCase(original) !== foldCase(recipient.address)) text += `, orig_to=<${shown(original)}>`;
   text += `, relay=${line.relay}`;
   if (line.reuseCount !== undefined && line.reuseCount > 0) text += `, conn_use=${line.reuseCount + 1}`;
-  text += `, ${renderDelays(deliveryTimes(line.times, line.now), form.decimals)}`;
+  text += `, ${delays(line.times, line.now, form.decimals)}`;
   if (line.tls) text += `, tls=${line.tls}`;
   return `${text}, dsn=${line.status}, status=${line.outcome} (${line.text})`;
 }
 
-function deliveryTimes(times: Times, now: number): DeliveryTimes {
-  const moment = (seconds: number) => (seconds > 0 ? timeValue(seconds * 1000) : undefined);
-  return {
-    arrival: timeValue(times.incomingArrival * 1000),
-    active: moment(times.activeArrival),
-    handoff: moment(times.agentHandoff),
-    connected: moment(times.connectionDone),
-    done: timeValue((times.deliveryDone > 0 ? times.deliveryDone : now) * 1000),
-  };
+/** `delay=0.12, delays=0.01/0/0.1/0.01`: in all, before the queue manager, in it, until connected, and the rest. */
+function delays({ incomingArrival, activeArrival, agentHandoff, connectionDone, deliveryDone }: Times, now: number, decimals: number): string {
+  const arrival = microseconds(incomingArrival);
+  const done = microseconds(deliveryDone > 0 ? deliveryDone : now);
+  const total = shown(arrival, done, decimals);
+  if (activeArrival <= 0) return `delay=${total}, delays=${total}/0/0/0`;
+  const active = microseconds(activeArrival);
+  const text = `delay=${total}, delays=${shown(arrival, active, decimals)}/`;
+  if (agentHandoff <= 0) return `${text}${shown(active, done, decimals)}/0/0`;
+  const handoff = microseconds(agentHandoff);
+  if (connectionDone <= 0) return `${text}${shown(active, handoff, decimals)}/0/${shown(handoff, done, decimals)}`;
+  const connected = microseconds(connectionDone);
+  return `${text}${shown(active, handoff, decimals)}/${shown(handoff, connected, decimals)}/${shown(connected, done, decimals)}`;
+}
+
+function microseconds(seconds: number): number {
+  return Math.round(seconds * 1_000_000);
+}
+
+/** The time between, with two digits that matter; nothing when the clock went backwards. */
+function shown(from: number, to: number, decimals: number): string {
+  const difference = to - from;
+  // Most parts of a quick delivery are less than is worth showing.
+  if (difference <= 0 || (decimals === 2 && difference < 5_000)) return '0';
+  return renderDelay({ seconds: Math.floor(difference / 1_000_000), microseconds: difference % 1_000_000 }, 2, decimals);
 }

@@ -9,7 +9,7 @@
  */
 import { noDsn, type DeliveryReply, type DeliveryRequest, type Dsn, type Recipient } from '../ipc/deliver.ts';
 import type { Log } from '../log/log.ts';
-import { chain, type MaybePromise } from '../text/maybe.ts';
+import { isPending, type MaybePromise } from '../text/maybe.ts';
 import { dsnOf, type Report, type Reports } from './reports.ts';
 
 export type { Report } from './reports.ts';
@@ -84,10 +84,14 @@ export class Outcome {
     this.#hop = dsnOf(report);
   }
 
-  reply(): DeliveryReply {
+  /** Has everything been said about every recipient? */
+  get isComplete(): boolean {
     const { recipients } = this.request;
-    const complete = recipients.length > 0 && recipients.every((recipient) => this.#reported.has(recipient));
-    return { status: complete ? this.#status : -1, hop: this.#hop };
+    return recipients.length > 0 && recipients.every((recipient) => this.#reported.has(recipient));
+  }
+
+  reply(): DeliveryReply {
+    return { status: this.isComplete ? this.#status : -1, hop: this.#hop, logs: this.reports.logs };
   }
 
   #full(report: Report): Report {
@@ -95,7 +99,8 @@ export class Outcome {
   }
 
   #settle(recipient: Recipient, settled: MaybePromise<boolean>): MaybePromise<boolean> {
-    return chain(settled, (answer) => this.settle(recipient, answer));
+    if (isPending(settled)) return settled.then((answer) => this.settle(recipient, answer));
+    return this.settle(recipient, settled);
   }
 
   // Offset 0 or -1: the recipient is not in this queue file (passed on by another agent, which marks it).

@@ -23,7 +23,8 @@ export async function passOn(service: string, request: DeliveryRequest, recipien
   const passed: DeliveryRequest = { ...request, nexthop: nexthop || request.nexthop, recipients: [recipient] };
   try {
     if (!transport) throw new Error(`missing transport name in "${service}"`);
-    const { status } = await tools.services.connect(deliverService, transport).deliver(passed);
+    const { status, logs } = await tools.services.connect(deliverService, transport).deliver(passed);
+    tools.reports.logs |= logs;
     return status === 0;
   } catch (error) {
     tools.log.warning(`transport ${transport}: ${(error as Error).message}`);

@@ -7,7 +7,7 @@
  */
 import { dsnNotify, dsnValid, splitDsn } from '../message/dsn.ts';
 import { bounceService } from '../ipc/bounce.ts';
-import { requestFlag, type Dsn, type Recipient, type Times } from '../ipc/deliver.ts';
+import { deliveryLog, requestFlag, type Dsn, type Recipient, type Times } from '../ipc/deliver.ts';
 import type { Directory } from '../ipc/directory.ts';
 import { flushService, flushStatus } from '../ipc/flush.ts';
 import { probeStatus, verifyService } from '../ipc/verify.ts';
@@ -85,6 +85,8 @@ export const noRelay = 'none';
 type Calls = { append(request: object): MaybePromise<{ status: number }>; one(request: object): MaybePromise<{ status: number }> };
 
 export class Reports {
+  /** Which reports to the sender were begun here (bits of deliveryLog): nobody need look for others. */
+  logs = 0;
   readonly #tools: ReportTools;
   readonly #log: Log;
   readonly #form: LineForm;
@@ -100,7 +102,8 @@ export class Reports {
 
   /** Delivered; or, for a probe, deliverable. */
   sent(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
-    return chain(this.#filtered(this.#checked('sent', '2', report)), (final) => this.#sent(message, recipient, final));
+    const final = this.#filtered(this.#checked('sent', '2', report));
+    return isPending(final) ? final.then((known) => this.#sent(message, recipient, known)) : this.#sent(message, recipient, final);
   }
 
   /** Not now. Always false, but for a filter that makes it a bounce, and for probes. */
@@ -131,7 +134,7 @@ export class Reports {
   trace(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
     const { relay = noRelay } = report;
     const full = relay === noRelay ? report : { ...report, text: `delivery via ${relay}: ${report.text}` };
-    const recorded = this.#append(this.#tools.parameters.trace_service_name, message, recipient, full);
+    const recorded = this.#append('trace', message, recipient, full);
     return chain(recorded, (ok) => {
       if (!ok) this.#failure(message, this.#tools.parameters.trace_service_name);
       else if (message.flags & requestFlag.userVerify) this.#line(message, recipient, report, report.action ?? '');
@@ -142,14 +145,17 @@ export class Reports {
   #sent(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
     if (isTraceOnly(message.flags)) return this.#probed(message, recipient, { ...report, action: 'deliverable' }, probeStatus.ok);
     const full = report.action ? report : { ...report, action: 'delivered' };
-    return chain(this.#recordSuccess(message, recipient, full), (ok) => {
-      if (!ok) {
-        const text = `${message.queueId}: ${this.#tools.parameters.trace_service_name} service failed`;
-        return this.#deferred(message, recipient, { ...full, dsn: '4.3.0', text });
-      }
-      this.#line(message, recipient, full, 'sent');
-      return true;
-    });
+    const recorded = this.#recordSuccess(message, recipient, full);
+    return isPending(recorded) ? recorded.then((ok) => this.#saySent(ok, message, recipient, full)) : this.#saySent(recorded, message, recipient, full);
+  }
+
+  #saySent(recorded: boolean, message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
+    if (!recorded) {
+      const text = `${message.queueId}: ${this.#tools.parameters.trace_service_name} service failed`;
+      return this.#deferred(message, recipient, { ...report, dsn: '4.3.0', text });
+    }
+    this.#line(message, recipient, report, 'sent');
+    return true;
   }
 
   /** Who wants to hear of a success: `sendmail -v`, a sender who was told of a delay, NOTIFY=SUCCESS (RFC 3461 section 4.1). */
@@ -164,9 +170,8 @@ export class Reports {
   #deferred(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
     if (isTraceOnly(message.flags)) return this.#probed(message, recipient, { ...report, action: 'undeliverable' }, probeStatus.defer);
     const full = { ...report, action: 'delayed' };
-    const service = this.#tools.parameters.defer_service_name;
-    return chain(this.#append(service, message, recipient, full), (ok) => {
-      if (!ok) this.#failure(message, service);
+    return chain(this.#append('defer', message, recipient, full), (ok) => {
+      if (!ok) this.#failure(message, this.#tools.parameters.defer_service_name);
       this.#line(message, recipient, full, 'deferred');
       const traced = message.flags & requestFlag.record ? this.trace(message, recipient, full) : true;
       return chain(traced, () => chain(this.#tellFlush(message, recipient), () => false));
@@ -175,9 +180,9 @@ export class Reports {
 
   #bounced(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
     if (isTraceOnly(message.flags)) return this.#probed(message, recipient, { ...report, action: 'undeliverable' }, probeStatus.bounce);
-    const { soft_bounce: soft, bounce_service_name: bounce, defer_service_name: defer } = this.#tools.parameters;
+    const { soft_bounce: soft } = this.#tools.parameters;
     const full = soft ? { ...report, dsn: `4${report.dsn.slice(1)}`, action: 'delayed' } : { ...report, action: 'failed' };
-    return chain(this.#recordFailure(message, recipient, full, this.#append(soft ? defer : bounce, message, recipient, full)), (ok) => {
+    return chain(this.#recordFailure(message, recipient, full, this.#append(soft ? 'defer' : 'bounce', message, recipient, full)), (ok) => {
       if (!ok) return this.#unrecorded(message, recipient, full);
       this.#line(message, recipient, full, soft ? 'SOFTBOUNCE' : 'bounced');
       return !soft;
@@ -258,11 +263,13 @@ export class Reports {
     }
   }
 
-  #append(service: string, message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
+  #append(log: keyof typeof deliveryLog, message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
+    // Also when the service does not answer: it may have written all the same.
+    this.logs |= deliveryLog[log];
     const request = {
       flags: message.flags & traceMask, queueId: message.queueId, relay: report.relay ?? noRelay, recipient, dsn: dsnOf(report),
     };
-    return this.#ask(service, (calls) => calls.append(request));
+    return this.#ask(this.#tools.parameters[`${log}_service_name`], (calls) => calls.append(request));
   }
 
   #ask(service: string, ask: (calls: Calls) => MaybePromise<{ status: number }>): MaybePromise<boolean> {
@@ -310,9 +317,10 @@ export class Reports {
   }
 
   #line(message: ReportedMessage, recipient: Recipient, report: Report, outcome: string): void {
+    const times = report.times ?? message.times;
     this.#log.info(deliveryLine({
-      queueId: message.queueId, recipient, relay: report.relay ?? noRelay, times: report.times ?? message.times,
-      now: this.#tools.clock.now() / 1000, reuseCount: report.reuseCount, tls: report.tls,
+      queueId: message.queueId, recipient, relay: report.relay ?? noRelay, times,
+      now: times.deliveryDone > 0 ? times.deliveryDone : this.#tools.clock.now() / 1000, reuseCount: report.reuseCount, tls: report.tls,
       status: report.dsn, outcome, text: report.text,
     }, this.#form));
   }

@@ -5,17 +5,18 @@ import path from 'node:path';
 import { Configuration } from '../config/configuration.ts';
 import { parseMasterCf } from '../config/master-cf.ts';
 import type { CleanupOptions, CleanupSession } from '../ipc/cleanup.ts';
-import { requestFlag, type DeliveryReply, type DeliveryRequest, type Dsn, type Recipient } from '../ipc/deliver.ts';
+import { noDsn, requestFlag, type DeliveryReply, type DeliveryRequest, type Dsn, type Recipient } from '../ipc/deliver.ts';
 import type { Directory } from '../ipc/directory.ts';
 import { createLog, type Log } from '../log/log.ts';
 import { emptyEnvelope, writeEnvelope, writeExtracted, type EnvelopeRecipient } from '../message/envelope.ts';
 import { encodeRecord, recordType } from '../message/record.ts';
 import { RecordWriter } from '../message/record-writer.ts';
+import { storeFor } from '../queue/file-store.ts';
 
 /** A request for one recipient that came half a second before it was taken up; everything else is empty. */
 export function request(changes: Partial<DeliveryRequest> = {}): DeliveryRequest {
   return {
-    flags: requestFlag.success, queueName: 'active', queueId: 'AB12', dataOffset: 0, dataSize: 0, nexthop: 'example.org', encoding: '', smtputf8: 0,
+    flags: requestFlag.success, queueName: 'active', queueId: 'AB12', place: '', dataOffset: 0, dataSize: 0, nexthop: 'example.org', encoding: '', smtputf8: 0,
     sender: 'sender@example.com', dsnEnvid: '', dsnRet: 0,
     times: { incomingArrival: 1_800_000_000, activeArrival: 1_800_000_000.5, agentHandoff: 1_800_000_001.5, connectionDone: 0, deliveryDone: 0 },
     clientName: '', clientAddress: '', clientPort: '', clientProtocol: '', clientHelo: '', saslMethod: '', saslUsername: '', saslSender: '',
@@ -58,7 +59,8 @@ type BenchTools = ReturnType<typeof toolsFor>;
 function toolsFor(config: Configuration, row: string, log: Log, services: Directory) {
   const parsed = parseMasterCf(row, '/etc/postfix/master.cf').rows[0]!;
   const clock = { now: () => 1_800_000_012_000, monotonic: () => 0, after: () => ({ cancel: () => undefined }) };
-  return { row: parsed, config: config.withOverrides(parsed.overrides), log, clock, services, restart: () => undefined };
+  const store = storeFor(config.view(['hash_queue_names', 'hash_queue_depth', 'enable_long_queue_ids']));
+  return { row: parsed, config: config.withOverrides(parsed.overrides), log, clock, services, store, restart: () => undefined };
 }
 
 /** A directory with a queue, a configuration and an open agent. The process's working directory becomes the queue's. */
@@ -155,7 +157,7 @@ export class Bench {
       deliver: (passed: DeliveryRequest) => {
         if (this.#down.includes(name)) throw new Error(`${name} is down`);
         this.passed.push({ transport: name, request: passed });
-        return { status: 0 };
+        return { status: 0, hop: noDsn, logs: 0 };
       },
     });
     return {

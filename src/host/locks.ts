@@ -39,6 +39,23 @@ export function tryLock(fd: number, style: LockStyle, strength: LockStrength): b
   throw systemError(style, errno);
 }
 
+const oneByte = Buffer.alloc(32);
+
+/**
+ * A lock ('ofd') on one byte: of many things in one file each can be held by itself. Processes that open the file anew keep each
+ * other out; within one open file the last word counts. False when someone else holds it; other trouble throws.
+ */
+export function tryLockByte(fd: number, offset: number, strength: LockStrength): boolean {
+  oneByte.writeInt16LE(fcntlTypes[strength], 0);
+  oneByte.writeUInt32LE(offset % 2 ** 32, 8);
+  oneByte.writeUInt32LE(Math.floor(offset / 2 ** 32), 12);
+  oneByte.writeUInt32LE(1, 16);
+  if (fcntlLock(fd, setLock.ofd, oneByte) >= 0) return true;
+  const errno = lastErrno();
+  if (errno === EAGAIN || errno === EACCES) return false;
+  throw systemError('ofd', errno);
+}
+
 /**
  * Take a lock, blocking the whole thread until it is free: for commands, and for locks that are never held longer than one
  * small write.

@@ -1,10 +1,11 @@
 /**
- * Giving clean memory back while nothing is to be done.
+ * Giving clean memory back while nothing is to be done, and not taking more than is needed while something is.
  *
  * Most of what an idle Node process occupies are pages of its program file that were needed once, at start. They are clean
  * copies of the file: dropped, they come back by themselves when touched (a little slower, that once).
  */
 import { readFileSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 import { bind } from './libc.ts';
 
 const madvise = bind('int madvise(uint64_t address, size_t length, int advice)');
@@ -43,6 +44,14 @@ export function trimMemory(): number {
     return total; // no /proc (a chroot): we keep what we have
   }
   return total;
+}
+
+/**
+ * From now on collect garbage when the heap has doubled since the last time. Left to itself the engine lets it become four times
+ * as large: with 20,000 messages in memory, 200 MB instead of 130, for no measurable gain.
+ */
+export function growHeapSlowly(): void {
+  setFlagsFromString('--heap-growing-percent=100');
 }
 
 /** This process's share of memory in kilobytes (proportional set size), as the kernel counts it; undefined without /proc. */

@@ -13,8 +13,8 @@ const { EADDRINUSE, ECONNREFUSED, EINVAL, ENAMETOOLONG, ENOENT, EAGAIN, EEXIST }
 const family = { unix: 1, inet: 2, inet6: 10 } as const;
 const kinds = { stream: 1, dgram: 2 } as const;
 const atBirth = 0o2000000 | 0o4000; // SOCK_CLOEXEC | SOCK_NONBLOCK
-const level = { socket: 1, ipv6: 41 } as const;
-const option = { reuseAddress: 2, peerCredentials: 17, v6Only: 26 } as const;
+const level = { socket: 1, tcp: 6, ipv6: 41 } as const;
+const option = { noDelay: 1, reuseAddress: 2, peerCredentials: 17, v6Only: 26 } as const;
 const longestUnixPath = 107;
 
 const socket = bind('int socket(int domain, int type, int protocol)');
@@ -40,7 +40,10 @@ export function inetAddress(address: string, port: number): Buffer {
   return bytes;
 }
 
-/** A TCP socket that listens at a numeric address. An IPv6 socket takes IPv6 clients only, so that '::' and '0.0.0.0' coexist. */
+/**
+ * A TCP socket that listens at a numeric address. An IPv6 socket takes IPv6 clients only, so that '::' and '0.0.0.0' coexist.
+ * Clients' sockets inherit that small writes leave at once (tcp(7) TCP_NODELAY).
+ */
 export function listenInet(address: string, port: number, backlog: number): number {
   const where = inetAddress(address, port);
   const isV6 = where.length === 28;
@@ -50,6 +53,7 @@ export function listenInet(address: string, port: number, backlog: number): numb
     const name = isV6 ? `[${address}]:${port}` : `${address}:${port}`;
     check(setsockopt(fd, level.socket, option.reuseAddress, on, 4), 'setsockopt', name);
     if (isV6) check(setsockopt(fd, level.ipv6, option.v6Only, on, 4), 'setsockopt', name);
+    check(setsockopt(fd, level.tcp, option.noDelay, on, 4), 'setsockopt', name);
     check(bindTo(fd, where, where.length), 'bind', name);
     check(listen(fd, backlog), 'listen', name);
     return fd;

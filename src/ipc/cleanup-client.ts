@@ -1,5 +1,6 @@
 /**
- * The cleanup service over a socket, as mail sources see it: connections are kept and used for one message at a time.
+ * The cleanup service over a socket, as mail sources see it: one trunk (cleanup-trunk.ts) for all messages that it has a name for
+ * and room for, else a connection for one message at a time, kept for the next.
  *
  * A connection that breaks in the middle of a message makes `end` answer with status `write`: nothing was kept. Records are
  * gathered and written once per turn of the event loop.
@@ -11,9 +12,12 @@ import {
   cleanupReplyShape, cleanupService, cleanupStatus, contentChunkRecord,
   type Cleanup, type CleanupOptions, type CleanupReply, type CleanupSession,
 } from './cleanup.ts';
+import { Trunk, type Adoption } from './cleanup-trunk.ts';
 import type { ConnectionLimits } from './connection.ts';
+import { flushLogs } from '../log/turn.ts';
 import { ServiceTrouble } from './service.ts';
 import { attribute, decode, encode, type Shape, type ShapeValue } from './shape.ts';
+import type { MaybePromise } from '../text/maybe.ts';
 
 /** Bytes waiting for the socket beyond which a mail source should pause. */
 const enough = 256 << 10;
@@ -145,6 +149,7 @@ class RemoteSession implements CleanupSession {
     const { socket } = this.#connection;
     const pieces = this.#writer.take();
     if (this.#connection.broken || pieces.length === 0) return;
+    flushLogs();
     socket.cork();
     for (const piece of pieces) socket.write(piece);
     socket.uncork();
@@ -154,31 +159,53 @@ class RemoteSession implements CleanupSession {
 export class RemoteCleanup implements Cleanup {
   readonly #path: string;
   readonly #limits: ConnectionLimits;
+  readonly #now: () => number;
   readonly #free: CleanupConnection[] = [];
+  #trunk: Trunk | undefined;
+  #trunkComing: Promise<Trunk> | undefined;
 
-  constructor(path: string, limits: ConnectionLimits) {
+  constructor(path: string, limits: ConnectionLimits, now: () => number = wallClock) {
     this.#path = path;
     this.#limits = limits;
+    this.#now = now;
   }
 
-  async open(options: CleanupOptions): Promise<CleanupSession> {
-    // A kept connection may have been ended by the other side just now: then the next one, at last a new one.
-    for (let kept = this.#free.pop(); kept !== undefined; kept = this.#free.pop()) {
-      if (kept.broken) continue;
-      try {
-        return await this.#begin(kept, options);
-      } catch { /* the next one */ }
-    }
-    return this.#begin(await this.#connect(), options);
+  open(options: CleanupOptions): MaybePromise<CleanupSession> {
+    return this.#trunk?.open(options) ?? this.#openLater(options);
+  }
+
+  async #openLater(options: CleanupOptions): Promise<CleanupSession> {
+    let trunk = await this.#reach();
+    do {
+      const session = trunk.open(options);
+      if (session !== undefined) return session;
+      if (!trunk.isOpen) trunk = await this.#reach();
+    } while (await trunk.more());
+    return this.#openAlone(options);
+  }
+
+  /** The trunk; a new one when there is none, or the old one's server is ending. */
+  #reach(): MaybePromise<Trunk> {
+    if (this.#trunk?.isOpen) return this.#trunk;
+    return (this.#trunkComing ??= this.#attempt(() => this.#newTrunk()).finally(() => { this.#trunkComing = undefined; }));
+  }
+
+  async #newTrunk(): Promise<Trunk> {
+    const trunk = new Trunk({
+      path: this.#path, limits: this.#limits, now: this.#now,
+      alone: (adoption) => this.#adopt(adoption),
+      gone: (lost) => { if (this.#trunk === lost) this.#trunk = undefined; },
+    });
+    await trunk.ready;
+    if (trunk.isOpen) this.#trunk = trunk;
+    return trunk;
   }
 
   /** A service that is being restarted, or has many callers, is tried again for a moment before its caller hears of it. */
-  async #connect(): Promise<CleanupConnection> {
+  async #attempt<T>(work: () => Promise<T>): Promise<T> {
     for (let left = connectTries; ; left--) {
-      const connection: CleanupConnection = new CleanupConnection(this.#path, this.#limits, () => this.#forget(connection));
       try {
-        await connection.expect({ protocol: 'text' });
-        return connection;
+        return await work();
       } catch (error) {
         if (left === 0) throw error;
       }
@@ -186,10 +213,34 @@ export class RemoteCleanup implements Cleanup {
     }
   }
 
-  async #begin(connection: CleanupConnection, options: CleanupOptions): Promise<CleanupSession> {
-    const shapes = cleanupService.requests.open;
+  async #openAlone(options: CleanupOptions): Promise<CleanupSession> {
+    const { flags, lineEnd } = options;
+    // A kept connection may have been ended by the other side just now: then the next one, at last a new one.
+    for (let kept = this.#free.pop(); kept !== undefined; kept = this.#free.pop()) {
+      if (kept.broken) continue;
+      try {
+        return await this.#begin(kept, 'open', { flags, lineEnd });
+      } catch { /* the next one */ }
+    }
+    return this.#begin(await this.#attempt(() => this.#connect()), 'open', { flags, lineEnd });
+  }
+
+  /** A message of a trunk goes on alone. The name is taken over once: a connection that fails is not tried again. */
+  async #adopt({ options: { flags, lineEnd }, trunk, name, arrival }: Adoption): Promise<CleanupSession> {
+    const connection = await this.#connect();
+    return this.#begin(connection, 'adopt', { flags, lineEnd, trunk, name, ...arrival });
+  }
+
+  async #connect(): Promise<CleanupConnection> {
+    const connection: CleanupConnection = new CleanupConnection(this.#path, this.#limits, () => this.#forget(connection));
+    await connection.expect({ protocol: 'text' });
+    return connection;
+  }
+
+  async #begin(connection: CleanupConnection, request: 'open' | 'adopt', fields: object): Promise<CleanupSession> {
+    const shapes = cleanupService.requests[request];
     connection.socket.setTimeout(this.#limits.timeout);
-    connection.socket.write(encode(shapes.request, options, attribute('request', 'open')), 'latin1');
+    connection.socket.write(encode(shapes.request, fields, attribute('request', request)), 'latin1');
     const { queueId } = await connection.expect(shapes.reply);
     return new RemoteSession(queueId, connection, (used) => this.#keep(used));
   }
@@ -204,4 +255,9 @@ export class RemoteCleanup implements Cleanup {
     const at = this.#free.indexOf(connection);
     if (at >= 0) this.#free.splice(at, 1);
   }
+}
+
+/** Milliseconds since the epoch, with fraction. */
+function wallClock(): number {
+  return performance.timeOrigin + performance.now();
 }

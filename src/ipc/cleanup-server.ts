@@ -1,15 +1,17 @@
 /**
- * The cleanup service over a socket, server end: one message after the other on a connection.
+ * The cleanup service over a socket, server end: one message after the other on a connection, or many at once (trunk-server.ts).
  *
  * A client that goes away in the middle of a message, or speaks out of turn, aborts that message and only that.
  */
 import type net from 'node:net';
 import type { Log } from '../log/log.ts';
+import { flushLogs } from '../log/turn.ts';
 import { recordText, recordType, type QueueRecord } from '../message/record.ts';
 import { RecordReader } from '../message/record-reader.ts';
-import { cleanupReplyShape, cleanupService, contentChunkRecord, type Cleanup, type CleanupSession } from './cleanup.ts';
+import { cleanupReplyShape, cleanupService, contentChunkRecord, type Cleanup, type CleanupOptions, type CleanupSession } from './cleanup.ts';
 import { serveConversation, type EndingSignal } from './serve.ts';
 import { AttributeReader, attribute, decode, encode } from './shape.ts';
+import { TrunkConversation, TrunkRegistry } from './trunk-server.ts';
 
 /** A single record is a header line or an address; content comes in chunks of what a socket read gives. */
 const recordLimit = 16 << 20;
@@ -17,15 +19,18 @@ const recordLimit = 16 << 20;
 class CleanupConversation {
   readonly #socket: net.Socket;
   readonly #cleanup: Cleanup;
+  readonly #log: Log;
+  #trunk: TrunkConversation | undefined;
   #session: CleanupSession | undefined;
   #reader: RecordReader | undefined;
   #input = '';
   #opening = false;
   #ending = false;
 
-  constructor(socket: net.Socket, cleanup: Cleanup) {
+  constructor(socket: net.Socket, cleanup: Cleanup, log: Log) {
     this.#socket = socket;
     this.#cleanup = cleanup;
+    this.#log = log;
   }
 
   greet(): void {
@@ -33,6 +38,7 @@ class CleanupConversation {
   }
 
   receive(chunk: Buffer): void {
+    if (this.#trunk !== undefined) return this.#trunk.receive(chunk);
     if (this.#reader !== undefined) {
       this.#reader.feed(chunk);
       this.#records();
@@ -44,12 +50,14 @@ class CleanupConversation {
   }
 
   closed(): void {
+    this.#trunk?.closed();
     this.#session?.abort();
     this.#session = undefined;
   }
 
   end(): void {
     this.#ending = true;
+    if (this.#trunk !== undefined) return this.#trunk.end();
     if (this.#session === undefined && !this.#opening) this.#socket.end();
   }
 
@@ -58,18 +66,46 @@ class CleanupConversation {
     const reader = new AttributeReader(this.#input);
     const name = reader.attribute('request');
     if (name === undefined) return;
-    if (name !== 'open') throw new Error(`unknown request "${name.slice(0, 40)}"`);
-    const request = decode(cleanupService.requests.open.request, this.#input, reader.at);
-    if (request === undefined) return;
-    const rest = Buffer.from(this.#input.slice(request.next), 'latin1');
-    this.#input = '';
-    void this.#open(request.value.flags, request.value.lineEnd === 'lf' ? 'lf' : 'crlf', rest);
+    if (name === 'open') return this.#opened(reader.at);
+    if (name === 'adopt') return this.#adopted(reader.at);
+    if (name === 'trunk') return this.#became(reader.at);
+    throw new Error(`unknown request "${name.slice(0, 40)}"`);
   }
 
-  async #open(flags: number, lineEnd: 'lf' | 'crlf', rest: Buffer): Promise<void> {
+  #opened(at: number): void {
+    const request = decode(cleanupService.requests.open.request, this.#input, at);
+    if (request === undefined) return;
+    void this.#open({ flags: request.value.flags, lineEnd: lineEndOf(request.value.lineEnd) }, this.#rest(request.next));
+  }
+
+  /** A message that was begun on a trunk, under the name it has from there. */
+  #adopted(at: number): void {
+    const request = decode(cleanupService.requests.adopt.request, this.#input, at);
+    if (request === undefined) return;
+    const { flags, lineEnd, trunk, name, seconds, microseconds } = request.value;
+    const reserved = registryOf(this.#cleanup).take(trunk, name, { seconds, microseconds });
+    void this.#open({ flags, lineEnd: lineEndOf(lineEnd), reserved }, this.#rest(request.next));
+  }
+
+  #became(at: number): void {
+    const request = decode(cleanupService.requests.trunk.request, this.#input, at);
+    if (request === undefined) return;
+    const rest = this.#rest(request.next);
+    this.#trunk = new TrunkConversation(this.#socket, this.#cleanup, this.#log, registryOf(this.#cleanup));
+    if (this.#ending) this.#trunk.end();
+    if (rest.length > 0) this.#trunk.receive(rest);
+  }
+
+  #rest(at: number): Buffer {
+    const rest = Buffer.from(this.#input.slice(at), 'latin1');
+    this.#input = '';
+    return rest;
+  }
+
+  async #open(options: CleanupOptions, rest: Buffer): Promise<void> {
     this.#opening = true;
     try {
-      const session = await this.#cleanup.open({ flags, lineEnd });
+      const session = await this.#cleanup.open(options);
       if (this.#socket.destroyed) return session.abort();
       this.#session = session;
       this.#reader = new RecordReader({ maximumLength: recordLimit });
@@ -117,13 +153,25 @@ class CleanupConversation {
     this.#input = reader.rest().toString('latin1');
     const reply = await session.end();
     this.#session = undefined;
+    flushLogs();
     if (this.#socket.writable) this.#socket.write(encode(cleanupReplyShape, reply), 'latin1');
     if (this.#ending) this.#socket.end();
     else this.#request();
   }
 }
 
+const lineEndOf = (text: string): 'lf' | 'crlf' => (text === 'lf' ? 'lf' : 'crlf');
+
+/** One registry for all connections to the same cleanup. */
+const registries = new WeakMap<Cleanup, TrunkRegistry>();
+
+function registryOf(cleanup: Cleanup): TrunkRegistry {
+  const known = registries.get(cleanup) ?? new TrunkRegistry();
+  registries.set(cleanup, known);
+  return known;
+}
+
 /** Serve one connection until either side ends it. Trouble is logged, never thrown. */
 export function serveCleanup(socket: net.Socket, cleanup: Cleanup, log: Log, ending?: EndingSignal): Promise<void> {
-  return serveConversation(socket, new CleanupConversation(socket, cleanup), 'cleanup', log, ending);
+  return serveConversation(socket, new CleanupConversation(socket, cleanup, log), 'cleanup', log, ending);
 }

@@ -7,6 +7,7 @@
  */
 import { declareService } from './service.ts';
 import type { MaybePromise } from '../text/maybe.ts';
+import type { TimeValue } from '../text/time.ts';
 
 /** cleanup_user.h: what the client asks for. */
 export const cleanupFlag = {
@@ -51,6 +52,22 @@ export interface CleanupOptions {
   flags: number;
   /** How lines of `content` end: 'crlf' strips one CR before each LF; 'lf' strips nothing but the LF. */
   lineEnd: 'crlf' | 'lf';
+  /** The message has its name already, of a reservation that `Cleanup.reserve` gave: used up by `open`, whatever becomes of the message. */
+  reserved?: ReservedName | undefined;
+}
+
+/** The right to one inode number, and so to queue ids made of it: see queue/store.ts. Given back with `release`, or used up by `open`. */
+export interface NameReservation {
+  /** As it stands in queue ids. */
+  readonly inode: string;
+  readonly long: boolean;
+  release(): void;
+}
+
+export interface ReservedName {
+  readonly reservation: NameReservation;
+  readonly queueId: string;
+  readonly arrival: TimeValue;
 }
 
 export interface CleanupSession {
@@ -71,15 +88,26 @@ export interface CleanupSession {
 export interface Cleanup {
   /** Rejects with ServiceTrouble when cleanup is out of reach. */
   open(options: CleanupOptions): MaybePromise<CleanupSession>;
+  /** A name for a message to come, for the server end of the socket to hand out. Absent or undefined: there are none. May throw. */
+  reserve?(): NameReservation | undefined;
 }
 
-/** Over a socket: server greeting, then `open` per message, then records (message/record.ts framing) and one reply. */
+/**
+ * Over a socket: server greeting, then either `open` per message, records (message/record.ts framing) and one reply; or once `trunk`,
+ * and from then on frames that carry whole messages (trunk-wire.ts). `adopt` is `open` for a message that has a name from a trunk
+ * and has become too large for it.
+ */
 export const cleanupService = declareService({
   name: 'cleanup',
   area: 'public',
   protocol: 'cleanup_protocol',
   requests: {
     open: { request: { flags: 'number', lineEnd: 'text' }, reply: { queueId: 'text' } },
+    adopt: {
+      request: { flags: 'number', lineEnd: 'text', trunk: 'number', name: 'number', seconds: 'number', microseconds: 'number' },
+      reply: { queueId: 'text' },
+    },
+    trunk: { request: {}, reply: {} },
   },
 });
 

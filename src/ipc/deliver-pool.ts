@@ -1,31 +1,35 @@
 /**
- * The queue manager's end of the deliver protocol: one request at a time on a connection, connections kept for the next request.
+ * The queue manager's end of the deliver protocol: a few kept connections that carry many requests at once.
  *
- * The agent greets first: a scheduler that talked into a socket nobody has picked up would wait with mail in its hand. An agent with
- * a process limit picks up only so many; a request that still waits to be greeted goes to the first connection that gets free.
- * A kept connection may just have been ended by the agent, so a request that breaks on one is asked once more on a new one;
- * one that breaks on a new connection is `AgentTrouble`. Without a socket to connect to it is AgentTrouble at once.
+ * Requests wait in one line and go, in order, to connections whose agents have room for them (the agent's greeting says for how
+ * many). New connections are called as far as the line needs them, and few at a time: who is over an agent's process limit
+ * waits in its listen queue, and here nobody waits with mail in their hand.
+ * When a connection that has served before breaks, its requests are asked once more on another one: the agent may just have
+ * ended. Those of a connection that never answered, and those that have been asked twice, are `AgentTrouble`. Without a
+ * socket to connect to, the whole line is AgentTrouble at once.
  */
 import net from 'node:net';
-import { deliverService, type DeliveryReply, type DeliveryRequest } from './deliver.ts';
-import { attribute, decode, encode } from './shape.ts';
+import { AgentConnection, type Job } from './deliver-connection.ts';
+import type { DeliveryReply, DeliveryRequest } from './deliver.ts';
+import { JobLine } from './deliver-line.ts';
 
 /** The agent died, broke the protocol, or is not there. `unavailable`: it could not even be reached. */
 export class AgentTrouble extends Error {
   readonly unavailable: boolean;
-  /** So many wait for the agent that its listen queue is full. */
-  readonly crowded: boolean;
 
-  constructor(message: string, unavailable: boolean, crowded = false) {
+  constructor(message: string, unavailable: boolean) {
     super(message);
     this.unavailable = unavailable;
-    this.crowded = crowded;
   }
 }
 
+/** Connections that may wait to be greeted at once. */
+const callingLimit = 20;
 /** How often, and at what distance in milliseconds, a full listen queue is tried again. */
 const crowdedTries = 600;
 const crowdedPause = 100;
+/** Milliseconds until another connection is tried after one was of no use, while others serve. */
+const needlessPause = 1000;
 
 export interface PoolLimits {
   /** daemon_timeout and the like are the agent's own; this bounds a request that never comes back (ipc_timeout), milliseconds. */
@@ -34,185 +38,158 @@ export interface PoolLimits {
   readonly idle: number;
 }
 
-const shapes = deliverService.requests.deliver;
+/** How many requests make sense at once: in all, and of mail that others need not wait for. */
+export interface PoolRoom { readonly all: number; readonly again: number }
 
-interface Job {
-  readonly text: string;
-  readonly resolve: (reply: DeliveryReply) => void;
-  readonly reject: (trouble: AgentTrouble) => void;
-  /** Has been on a kept connection that broke. */
-  again: boolean;
-  /** Attempts left at a full listen queue. */
-  patience: number;
-}
-
-interface PoolSide {
-  /** Greeted, or done with its request: it can take one. */
-  free(connection: AgentConnection): void;
-  closed(connection: AgentConnection, job: Job | undefined, trouble: AgentTrouble): void;
-}
-
-class AgentConnection {
-  readonly #socket: net.Socket;
-  readonly #limits: PoolLimits;
-  readonly #pool: PoolSide;
-  greeted = false;
-  /** Has had a request before the one it has. */
-  kept = false;
-  #job: Job | undefined;
-  #input = '';
-
-  constructor(path: string, limits: PoolLimits, pool: PoolSide, job: Job) {
-    let trouble = 'connection closed';
-    let unavailable = false;
-    let crowded = false;
-    this.#limits = limits;
-    this.#pool = pool;
-    this.#job = job;
-    this.#socket = net.connect({ path });
-    this.#socket.setTimeout(limits.timeout);
-    this.#socket.on('timeout', () => this.#expired());
-    this.#socket.on('error', (error: NodeJS.ErrnoException) => {
-      trouble = error.message;
-      crowded = error.code === 'EAGAIN';
-      unavailable = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'EACCES';
-    });
-    this.#socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    this.#socket.on('end', () => this.#socket.end());
-    this.#socket.on('close', () => this.#pool.closed(this, this.#take(), new AgentTrouble(trouble, unavailable, crowded)));
-  }
-
-  /** Can a request still be written? */
-  get usable(): boolean {
-    return this.#socket.writable;
-  }
-
-  /** Waits to be greeted with a request in its hand. */
-  get waiting(): boolean {
-    return !this.greeted && this.#job !== undefined;
-  }
-
-  run(job: Job): void {
-    this.#job = job;
-    this.#socket.setTimeout(this.#limits.timeout);
-    this.#socket.write(job.text, 'latin1');
-  }
-
-  /** Another connection takes the request over. */
-  giveUp(): Job | undefined {
-    this.#socket.setTimeout(this.#limits.idle);
-    return this.#take();
-  }
-
-  rest(): void {
-    this.#socket.setTimeout(this.#limits.idle);
-  }
-
-  end(): void {
-    this.#socket.end();
-  }
-
-  #take(): Job | undefined {
-    const job = this.#job;
-    this.#job = undefined;
-    return job;
-  }
-
-  #expired(): void {
-    if (this.#job === undefined) this.#socket.end();
-    else this.#socket.destroy(new Error('no answer in time'));
-  }
-
-  #receive(chunk: Buffer): void {
-    this.#input += chunk.toString('latin1');
-    try {
-      if (!this.greeted) this.#greet();
-      else this.#answer();
-    } catch (error) {
-      this.#socket.destroy(error as Error);
-    }
-  }
-
-  #greet(): void {
-    const greeting = decode({ protocol: 'text' }, this.#input);
-    if (greeting === undefined) return;
-    if (greeting.value.protocol !== deliverService.protocol) throw new Error(`agent speaks ${greeting.value.protocol}`);
-    this.#input = this.#input.slice(greeting.next);
-    this.greeted = true;
-    if (this.#job !== undefined) this.run(this.#job);
-    else this.#pool.free(this);
-  }
-
-  #answer(): void {
-    if (this.#job === undefined) throw new Error('agent speaks unasked');
-    const reply = decode(shapes.reply, this.#input);
-    if (reply === undefined) return;
-    this.#input = this.#input.slice(reply.next);
-    this.kept = true;
-    this.#take()!.resolve(reply.value);
-    this.#pool.free(this);
-  }
-}
+/** Of so many requests at once on a connection, one is kept for mail that is tried for the first time. */
+const freshShare = 10;
 
 /** The connections to one transport's agents. */
 export class DeliverPool {
   readonly #path: string;
   readonly #limits: PoolLimits;
-  readonly #free: AgentConnection[] = [];
-  /** Not greeted yet, in the order in which they will be. */
+  readonly #roomier: () => void;
+  readonly #line = new JobLine();
+  /** Greeted, and with room for a request; the last one is filled first, so that the others come to rest. */
+  readonly #roomy: AgentConnection[] = [];
+  readonly #greeted = new Set<AgentConnection>();
   readonly #calling = new Set<AgentConnection>();
-  readonly #side: PoolSide = {
-    free: (connection) => this.#next(connection),
-    closed: (connection, job, trouble) => this.#closed(connection, job, trouble),
-  };
+  /** Requests that a connection is good for, as far as is known. */
+  #slots = Number.MAX_SAFE_INTEGER;
+  /** What those who greeted have room for, and so many more that agents are called. */
+  room: PoolRoom = { all: callingLimit, again: callingLimit };
+  #crowded = 0;
+  #pause: NodeJS.Timeout | undefined;
+  #closed = false;
 
-  constructor(path: string, limits: PoolLimits) {
+  /** @param roomier called when `room` has grown */
+  constructor(path: string, limits: PoolLimits, roomier: () => void = () => undefined) {
     this.#path = path;
     this.#limits = limits;
+    this.#roomier = roomier;
   }
 
   /** Rejects with AgentTrouble only. */
   deliver(request: DeliveryRequest): Promise<DeliveryReply> {
-    const text = encode(shapes.request, request, attribute('request', 'deliver'));
-    return new Promise((resolve, reject) => this.#place({ text, resolve, reject, again: false, patience: crowdedTries }));
+    return new Promise((resolve, reject) => {
+      this.#line.push({ request, resolve, reject, again: false });
+      this.#hand();
+    });
   }
 
-  /** No more requests come: idle connections are closed. */
+  /** No more requests come: connections are closed when they have no requests left. */
   close(): void {
-    for (const connection of this.#free.splice(0)) connection.end();
+    this.#closed = true;
+    for (const connection of this.#greeted) connection.retire();
   }
 
-  #place(job: Job): void {
-    for (let kept = this.#free.pop(); kept !== undefined; kept = this.#free.pop()) {
-      if (kept.usable) return kept.run(job);
-    }
-    this.#call(job);
-  }
+  // ---- what connections report
 
-  #call(job: Job): void {
-    this.#calling.add(new AgentConnection(this.#path, this.#limits, this.#side, job));
-  }
-
-  /** The longest waiting request is next. */
-  #next(connection: AgentConnection): void {
+  greeted(connection: AgentConnection): void {
     this.#calling.delete(connection);
-    for (const caller of this.#calling) {
-      if (!caller.waiting) continue;
-      if (!connection.usable) break;
-      return connection.run(caller.giveUp()!);
+    this.#crowded = 0;
+    this.#slots = Math.max(connection.slots, 1);
+    if (this.#isKnown(connection.process)) {
+      connection.end();
+      this.#rest(needlessPause);
+    } else {
+      this.#greeted.add(connection);
+      this.#roomy.push(connection);
+      this.#count();
+      this.#roomier();
     }
-    connection.rest();
-    this.#free.push(connection);
+    this.#hand();
+    if (this.#closed) connection.retire();
   }
 
-  #closed(connection: AgentConnection, job: Job | undefined, trouble: AgentTrouble): void {
-    this.#calling.delete(connection);
-    const at = this.#free.indexOf(connection);
-    if (at >= 0) this.#free.splice(at, 1);
-    if (job === undefined) return;
-    if (trouble.crowded && job.patience-- > 0) return void setTimeout(() => this.#place(job), crowdedPause);
-    if (job.again || !connection.kept) return job.reject(trouble);
-    job.again = true;
-    this.#call(job);
+  /** It has room again. */
+  freed(connection: AgentConnection): void {
+    this.#roomy.push(connection);
   }
+
+  /** Answers came: the line moves on. */
+  answered(): void {
+    if (this.#line.length > 0) this.#hand();
+  }
+
+  closed(connection: AgentConnection, jobs: Iterable<Job>, error: NodeJS.ErrnoException | undefined): void {
+    const called = this.#calling.delete(connection);
+    this.#forget(connection);
+    const trouble = new AgentTrouble(error?.message ?? 'connection closed', isUnavailable(error));
+    const again: Job[] = [];
+    for (const job of jobs) {
+      if (job.again || !connection.kept) job.reject(trouble);
+      else again.push({ ...job, again: true });
+    }
+    this.#line.putBack(again);
+    if (called && !connection.isGreeted) this.#unanswered(error, trouble);
+    this.#hand();
+  }
+
+  // ---- the line
+
+  /** Give the line to whoever has room; call for more when that is not enough. */
+  #hand(): void {
+    while (this.#line.length > 0) {
+      const connection = this.#roomy.at(-1);
+      if (connection === undefined) return this.#call();
+      if (connection.usable && connection.room > 0) connection.send(this.#line.shift()!);
+      if (!connection.usable || connection.room <= 0) this.#full();
+    }
+  }
+
+  #full(): void {
+    this.#roomy.pop()!.isListed = false;
+  }
+
+  #call(): void {
+    while (this.#pause === undefined && this.#calling.size < callingLimit && this.#line.length > (this.#calling.size === 0 ? 0 : this.#calling.size * this.#slots)) {
+      this.#calling.add(new AgentConnection(net.connect({ path: this.#path }), this.#limits, this));
+    }
+  }
+
+  /** A process that serves us already has no more room on a second connection. */
+  #isKnown(process: number): boolean {
+    for (const connection of this.#greeted) if (connection.process === process && connection.usable) return true;
+    return false;
+  }
+
+  #count(): void {
+    let [slots, kept] = [0, 0];
+    for (const connection of this.#greeted) {
+      slots += connection.slots;
+      kept += Math.floor(connection.slots / freshShare);
+    }
+    // Where a connection takes one request at a time, only those who wait make us call for another.
+    this.room = { all: slots + callingLimit, again: kept > 0 ? slots - kept : slots + callingLimit };
+  }
+
+  #forget(connection: AgentConnection): void {
+    if (!this.#greeted.delete(connection)) return;
+    this.#count();
+    const at = this.#roomy.indexOf(connection);
+    if (at >= 0) this.#roomy.splice(at, 1);
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+  }
+
+  /** Nobody greeted us: the line waits for those who serve, when there are any. */
+  #unanswered(error: NodeJS.ErrnoException | undefined, trouble: AgentTrouble): void {
+    if (error?.code === 'EAGAIN' && this.#crowded++ < crowdedTries) return this.#rest(crowdedPause);
+    if (this.#greeted.size > 0 || this.#calling.size > 0) return this.#rest(needlessPause);
+    this.#crowded = 0;
+    for (let job = this.#line.shift(); job !== undefined; job = this.#line.shift()) job.reject(trouble);
+  }
+
+  /** Call nobody for a while. */
+  #rest(milliseconds: number): void {
+    this.#pause ??= setTimeout(() => {
+      this.#pause = undefined;
+      this.#hand();
+    }, milliseconds);
+  }
+}
+
+function isUnavailable(error: NodeJS.ErrnoException | undefined): boolean {
+  return error?.code === 'ENOENT' || error?.code === 'ECONNREFUSED' || error?.code === 'EACCES';
 }

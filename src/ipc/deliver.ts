@@ -24,6 +24,8 @@ export const deliveryRequestShape = {
   flags: 'number',
   queueName: 'text',          // 'active'
   queueId: 'text',
+  /** Where the message lies while it is no file: `segment:offset:length` (queue/journal/place.ts); '' for a queue file. */
+  place: 'text',
   dataOffset: 'number',       // byte offset of the message content in the queue file
   dataSize: 'number',         // byte size of the content records
   nexthop: 'text',
@@ -45,12 +47,18 @@ export const deliveryReplyShape = {
   status: 'number',
   /** When its status is not '': the destination as a whole is out of reach, and no more mail should be tried there now. */
   hop: dsnShape,
+  /** What was written about the message besides the mail log (deliveryLog): without any, nobody needs to look for reports to be sent. */
+  logs: 'number',
 } as const;
 
+/** Bits of a reply's `logs`. */
+export const deliveryLog = { bounce: 1 << 0, defer: 1 << 1, trace: 1 << 2 } as const;
+
+/** Spoken over connections that carry many requests at once: deliver-frames.ts, deliver-pool.ts, deliver-serve.ts. */
 export const deliverService = declareService({
   name: 'smtp',
   area: 'private',
-  protocol: 'delivery_request_protocol',
+  protocol: 'delivery_requests_1',
   requests: { deliver: { request: deliveryRequestShape, reply: deliveryReplyShape } },
 });
 

@@ -10,6 +10,8 @@ import type { Log } from '../log/log.ts';
 import type { Cleanup } from './cleanup.ts';
 import { RemoteCleanup } from './cleanup-client.ts';
 import { remoteCalls, type ConnectionLimits } from './connection.ts';
+import { deliverService } from './deliver.ts';
+import { DeliverPool } from './deliver-pool.ts';
 import type { Directory } from './directory.ts';
 import type { Calls, ServiceDeclaration } from './service.ts';
 
@@ -54,7 +56,7 @@ export function createDirectory({ local, log, limits, queueDirectory = '' }: Lin
     const calls: Record<string, (request: object) => unknown> = {};
     for (const request of Object.keys(service.requests)) {
       calls[request] = (value) => {
-        const target = local.get(name) ?? far(name, () => remoteCalls(service, path(service.area, name), limits));
+        const target = local.get(name) ?? far(name, () => distant(service, path(service.area, name), limits));
         return (target as typeof calls)[request]!(value);
       };
     }
@@ -77,6 +79,11 @@ export function createDirectory({ local, log, limits, queueDirectory = '' }: Lin
       else near.wake(request);
     },
   };
+}
+
+/** Delivery agents speak a protocol of their own. */
+function distant(service: ServiceDeclaration, path: string, limits: ConnectionLimits): object {
+  return service.protocol === deliverService.protocol ? new DeliverPool(path, limits) : remoteCalls(service, path, limits);
 }
 
 function trigger(path: string, request: string, log: Log): void {

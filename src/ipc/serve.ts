@@ -6,6 +6,7 @@
  */
 import type net from 'node:net';
 import type { Log } from '../log/log.ts';
+import { flushLogs } from '../log/turn.ts';
 import { AttributeReader, attribute, decode, encode, type Shape } from './shape.ts';
 import type { Calls, ServiceDeclaration } from './service.ts';
 import { isPending, type MaybePromise } from '../text/maybe.ts';
@@ -76,6 +77,7 @@ class Conversation {
     turn.text = encode(shape, value);
     let out = '';
     while (this.#turns[0]?.text !== undefined) out += this.#turns.shift()!.text;
+    if (out !== '') flushLogs();
     if (out !== '' && this.#socket.writable) this.#socket.write(out, 'latin1');
     if (this.#ending) this.end();
   }

@@ -21,12 +21,12 @@ export type ShapeValue<S extends Shape> = { -readonly [K in keyof S]: FieldValue
 export class ShapeTrouble extends Error {}
 
 /** Most elements one list may have on the wire; a qmgr request never holds more recipients than this. */
-const listLimit = 1_000_000;
+export const listLimit = 1_000_000;
 
 const nul = '\0';
 
 /** A value may not hold the separator; what a stranger put there becomes a question mark, as in a log line. */
-function clean(text: string): string {
+export function clean(text: string): string {
   return text.includes(nul) ? text.replaceAll(nul, '?') : text;
 }
 
@@ -34,19 +34,42 @@ function isList(field: Field): field is readonly [Shape] {
   return Array.isArray(field);
 }
 
+/** A field as both directions use it: looked at once per shape, not once per message. */
+interface Step {
+  readonly name: string;
+  /** The name with its NUL. */
+  readonly lead: string;
+  readonly kind: 'text' | 'number' | 'flag' | 'list' | 'fields';
+  /** Of the elements of a list, or the fields inside. */
+  readonly inner: Shape;
+}
+
+const plans = new WeakMap<Shape, readonly Step[]>();
+
+function planOf(shape: Shape): readonly Step[] {
+  const known = plans.get(shape);
+  if (known !== undefined) return known;
+  const plan = Object.entries(shape).map(([name, field]): Step => {
+    const lead = name + nul;
+    if (typeof field === 'string') return { name, lead, kind: field, inner: {} };
+    return isList(field) ? { name, lead, kind: 'list', inner: field[0] } : { name, lead, kind: 'fields', inner: field };
+  });
+  plans.set(shape, plan);
+  return plan;
+}
+
 function encodeFields(shape: Shape, value: Record<string, unknown>): string {
   let out = '';
-  for (const name in shape) {
-    const field = shape[name]!;
+  for (const { name, lead, kind, inner } of planOf(shape)) {
     const item = value[name];
-    if (field === 'text') out += name + nul + clean(item as string) + nul;
-    else if (field === 'number') out += name + nul + (item as number) + nul;
-    else if (field === 'flag') out += name + nul + (item ? 1 : 0) + nul;
-    else if (isList(field)) {
+    if (kind === 'text') out += lead + clean(item as string) + nul;
+    else if (kind === 'number') out += lead + (item as number) + nul;
+    else if (kind === 'flag') out += lead + (item ? 1 : 0) + nul;
+    else if (kind === 'list') {
       const list = item as Record<string, unknown>[];
-      out += name + nul + list.length + nul;
-      for (const element of list) out += encodeFields(field[0], element);
-    } else out += encodeFields(field, item as Record<string, unknown>);
+      out += lead + list.length + nul;
+      for (const element of list) out += encodeFields(inner, element);
+    } else out += encodeFields(inner, item as Record<string, unknown>);
   }
   return out;
 }
@@ -81,9 +104,14 @@ export class AttributeReader {
   }
 
   attribute(name: string): string | undefined {
-    const got = this.piece();
-    if (got === undefined) return undefined;
-    if (got !== name) throw new ShapeTrouble(`expected attribute "${name}", got "${got.slice(0, 40)}"`);
+    const at = this.at + name.length;
+    // What is usual is not taken out only to be compared.
+    if (this.text.charCodeAt(at) === 0 && this.text.startsWith(name, this.at)) this.at = at + 1;
+    else {
+      const got = this.piece();
+      if (got === undefined) return undefined;
+      if (got !== name) throw new ShapeTrouble(`expected attribute "${name}", got "${got.slice(0, 40)}"`);
+    }
     return this.piece();
   }
 
@@ -116,22 +144,22 @@ export class AttributeReader {
     return list;
   }
 
-  private field(name: string, field: Field): unknown {
-    if (field === 'text') return this.attribute(name);
-    if (field === 'number') return this.number(name);
-    if (field === 'flag') {
+  private field({ name, kind, inner }: Step): unknown {
+    if (kind === 'text') return this.attribute(name);
+    if (kind === 'number') return this.number(name);
+    if (kind === 'flag') {
       const value = this.number(name);
       return value === undefined ? undefined : value !== 0;
     }
-    return isList(field) ? this.list(name, field[0]) : this.fields(field);
+    return kind === 'list' ? this.list(name, inner) : this.fields(inner);
   }
 
   fields(shape: Shape): object | undefined {
     const value: Record<string, unknown> = {};
-    for (const name in shape) {
-      const item = this.field(name, shape[name]!);
+    for (const step of planOf(shape)) {
+      const item = this.field(step);
       if (item === undefined) return undefined;
-      value[name] = item;
+      value[step.name] = item;
     }
     return value;
   }

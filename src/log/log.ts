@@ -35,21 +35,59 @@ const lineLimit = 2000;
 
 /** A log that writes to `sink`. A child that ends by fatal or panic exits with status 1, as Postfix's do. */
 export function createLog(sink: LogSink, tag: string, number: number, exit: Exit): Log {
-  const write = (severity: Severity, prefix: string, text: string): void => {
-    sink.write(severity, tag, number, printable(prefix + text, '?', true).slice(0, lineLimit));
-  };
-  const end = (severity: Severity, text: string): never => {
-    write(severity, `${severity}: `, text);
-    sink.flush();
-    return exit(1);
-  };
-  return {
-    info: (text) => write('info', '', text),
-    warning: (text) => write('warning', 'warning: ', text),
-    error: (text) => write('error', 'error: ', text),
-    fatal: (text) => end('fatal', text),
-    panic: (text) => end('panic', text),
-    numbered: (other) => createLog(sink, tag, other, exit),
-    tagged: (other) => createLog(sink, other, number, exit),
-  };
+  return new Voice(sink, tag, number, exit);
+}
+
+/** One per session, so it is made of fields only. */
+class Voice implements Log {
+  readonly #sink: LogSink;
+  readonly #tag: string;
+  readonly #number: number;
+  readonly #exit: Exit;
+
+  constructor(sink: LogSink, tag: string, number: number, exit: Exit) {
+    this.#sink = sink;
+    this.#tag = tag;
+    this.#number = number;
+    this.#exit = exit;
+  }
+
+  info(text: string): void {
+    this.#write('info', text);
+  }
+
+  warning(text: string): void {
+    this.#write('warning', `warning: ${text}`);
+  }
+
+  error(text: string): void {
+    this.#write('error', `error: ${text}`);
+  }
+
+  fatal(text: string): never {
+    return this.#end('fatal', text);
+  }
+
+  panic(text: string): never {
+    return this.#end('panic', text);
+  }
+
+  numbered(number: number): Log {
+    return new Voice(this.#sink, this.#tag, number, this.#exit);
+  }
+
+  tagged(tag: string): Log {
+    return new Voice(this.#sink, tag, this.#number, this.#exit);
+  }
+
+  #write(severity: Severity, text: string): void {
+    const line = printable(text, '?', true);
+    this.#sink.write(severity, this.#tag, this.#number, line.length > lineLimit ? line.slice(0, lineLimit) : line);
+  }
+
+  #end(severity: Severity, text: string): never {
+    this.#write(severity, `${severity}: ${text}`);
+    this.#sink.flush();
+    return this.#exit(1);
+  }
 }

@@ -1,8 +1,10 @@
 /**
  * Where log lines go: the system log, a file (maillog_file), standard output, standard error of a command, memory for tests.
  *
- * `write` never throws and never waits. Lines of one step (until the microtasks run) leave together, in order, and before
- * anything that a later step tells another process: its lines must not overtake ours. `flush` hands over what waits at once. What a sink cannot get rid of is kept up to a bound, then counted, and the count is logged when lines flow again.
+ * `write` never throws and never waits. Lines of one step (until the microtasks run) or of one turn of the loop leave together, in
+ * order, and before anything that a later step tells another process: its lines must not overtake ours (turn.ts). `flush` hands
+ * over what waits at once. What a sink cannot get rid of is kept up to a bound, then counted, and the count is logged when lines
+ * flow again.
  */
 import { closeSync, constants, fchownSync, openSync, writeSync } from 'node:fs';
 import { SyslogSocket } from '../host/syslog.ts';
@@ -51,10 +53,12 @@ export class FileSink implements LogSink {
   }
 
   flush(): void {
+    if (this.#waiting === '' && this.#lost === 0) return;
     while (this.#waiting !== '') {
-      const written = this.#put(Buffer.from(portion(this.#waiting), 'latin1'));
+      const lines = portion(this.#waiting);
+      const written = this.#put(lines);
       if (written === 0) break;
-      this.#waiting = this.#waiting.slice(written);
+      this.#waiting = written === this.#waiting.length ? '' : this.#waiting.slice(written);
     }
     this.#early = this.#waiting.length + batchSize;
     if (this.#waiting !== '' || this.#lost === 0) return;
@@ -70,16 +74,18 @@ export class FileSink implements LogSink {
   #schedule(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    this.#later(() => {
-      this.#scheduled = false;
-      this.flush();
-    });
+    this.#later(this.#work);
   }
 
+  readonly #work = (): void => {
+    this.#scheduled = false;
+    this.flush();
+  };
+
   /** A full disk or a full pipe takes nothing now: the lines wait for those that come next. */
-  #put(bytes: Buffer): number {
+  #put(lines: string): number {
     try {
-      return writeSync(this.#options.fd, bytes);
+      return writeSync(this.#options.fd, lines, null, 'latin1');
     } catch {
       return 0;
     }

@@ -7,6 +7,7 @@ import { splitList } from '../text/ascii.ts';
 import { errorText } from '../host/libc.ts';
 import type { LogSink } from './log.ts';
 import { facilityNumber, FileSink, openLogFile, SyslogSink } from './sinks.ts';
+import { flushedByTurn } from './turn.ts';
 
 export interface LogSettings {
   /** maillog_file; '' is the system log. */
@@ -49,9 +50,17 @@ function facility(name: string): number {
   return number;
 }
 
+/** When lines are written: `step` together with those of the same step, `turn` with those of a turn of the loop (turn.ts). */
+type When = 'at once' | 'step' | 'turn';
+
+const laters: { readonly [W in When]: (work: () => void) => void } = { 'at once': (work) => work(), step: queueMicrotask, turn: setImmediate };
+
 /** The sink of an open target. A command writes each line at once: it waits for other programs that log too. */
-export function sinkOf(target: LogTarget, use: 'daemon' | 'command' = 'daemon'): LogSink {
+export function sinkOf(target: LogTarget, use: 'daemon' | 'command' | 'services' = 'daemon'): LogSink {
   if (target.kind === 'syslog') return new SyslogSink({ facility: target.facility });
   const { fd, hostname } = target;
-  return new FileSink({ fd, hostname, ...(use === 'command' ? { later: (work: () => void) => work() } : {}) });
+  const when: When = use === 'command' ? 'at once' : use === 'services' ? 'turn' : 'step';
+  const sink = new FileSink({ fd, hostname, later: laters[when] });
+  if (when === 'turn') flushedByTurn(() => sink.flush());
+  return sink;
 }

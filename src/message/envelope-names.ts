@@ -85,10 +85,19 @@ export const traceFlagMask = 0x2700;
  * The error is a text for the log.
  */
 export function splitAttribute(text: string): { readonly name: string; readonly value: string } | { readonly error: string } {
+  const equals = text.indexOf('=');
+  // The usual form needs no looking for white space.
+  if (equals > 0 && isPlain(text, equals)) return { name: text.slice(0, equals), value: text.slice(equals + 1) };
   const start = trimLeft(text);
   const name = /^[^ \t\n\v\f\r=]*/.exec(start)![0];
   if (name === '') return { error: 'missing attribute name' };
   const rest = trimLeft(start.slice(name.length));
   if (!rest.startsWith('=')) return { error: "missing '=' after attribute name" };
   return { name, value: trimWhite(rest.slice(1)) };
+}
+
+/** No white space or control in the name, none at the ends of the value. */
+function isPlain(text: string, equals: number): boolean {
+  for (let at = 0; at < equals; at++) if (text.charCodeAt(at) <= 0x20) return false;
+  return equals + 1 === text.length || (text.charCodeAt(equals + 1) > 0x20 && text.charCodeAt(text.length - 1) > 0x20);
 }

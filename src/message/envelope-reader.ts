@@ -15,7 +15,7 @@ import { parseSize, recordText, recordType, segmentTypes, typeIn } from './recor
 
 type Segment = 'envelope' | 'content' | 'extracted' | 'end';
 
-type Taker = (reader: EnvelopeReader, text: string, record: QueueRecord) => void;
+type Taker = (reader: EnvelopeReader, text: string, offset: number, type: number) => void;
 
 export class EnvelopeReader {
   // Attributes that stand for a record type of their own (rec_attr_map) come in by the same road.
@@ -33,16 +33,16 @@ export class EnvelopeReader {
     [recordType.redirect, (reader, text) => (reader.envelope.redirect = text)],
     [recordType.sender, (reader, text) => (reader.envelope.sender ??= text)],
     [recordType.verp, (reader, text) => reader.#verp(text)],
-    [recordType.warn, (reader, text, record) => reader.#warn(text, record.offset)],
-    [recordType.attribute, (reader, text, record) => reader.#attribute(text, record)],
+    [recordType.warn, (reader, text, offset) => reader.#warn(text, offset)],
+    [recordType.attribute, (reader, text, offset) => reader.#attribute(text, offset)],
     [recordType.dsnEnvid, (reader, text) => (reader.envelope.dsnEnvid = text)],
     [recordType.dsnRet, (reader, text) => reader.#dsnRet(text)],
     [recordType.dsnOrcpt, (reader, text) => reader.#setOrcpt(text)],
     [recordType.dsnNotify, (reader, text) => reader.#setNotify(text)],
     [recordType.originalRecipient, (reader, text) => reader.#setOriginal(text)],
-    [recordType.recipient, (reader, text, record) => reader.#recipient(text, record)],
-    [recordType.done, (reader, text, record) => reader.#recipient(text, record)],
-    [recordType.canceled, (reader, text, record) => reader.#recipient(text, record)],
+    [recordType.recipient, (reader, text, offset, type) => reader.#recipient(text, offset, type)],
+    [recordType.done, (reader, text, offset, type) => reader.#recipient(text, offset, type)],
+    [recordType.canceled, (reader, text, offset, type) => reader.#recipient(text, offset, type)],
     [recordType.message, (reader) => (reader.#segment = 'content')],
     [recordType.end, (reader) => reader.#end()],
   ]);
@@ -62,16 +62,22 @@ export class EnvelopeReader {
   }
 
   take(record: QueueRecord): void {
+    if (this.#segment === 'content') this.takeText(record.type, '', record.offset);
+    else this.takeText(record.type, recordText(record), record.offset);
+  }
+
+  /** The same for whoever has the record as text, without a NUL in it. */
+  takeText(type: number, text: string, offset: number): void {
     if (this.trouble !== undefined || this.#segment === 'end') return;
-    if (!typeIn(segmentTypes[this.#segment], record.type)) {
-      this.trouble = `Unexpected record type '${String.fromCharCode(record.type)}' at offset ${record.offset}`;
+    if (!typeIn(segmentTypes[this.#segment], type)) {
+      this.trouble = `Unexpected record type '${String.fromCharCode(type)}' at offset ${offset}`;
       return;
     }
     if (this.#segment === 'content') {
-      if (record.type === recordType.extracted) this.#segment = 'extracted';
+      if (type === recordType.extracted) this.#segment = 'extracted';
       return;
     }
-    EnvelopeReader.#takers.get(record.type)?.(this, recordText(record), record);
+    EnvelopeReader.#takers.get(type)?.(this, text, offset, type);
   }
 
   #size(text: string): void {
@@ -98,7 +104,7 @@ export class EnvelopeReader {
     this.envelope.warnTime = leadingNumber(text);
   }
 
-  #attribute(text: string, record: QueueRecord): void {
+  #attribute(text: string, offset: number): void {
     const attribute = splitAttribute(text);
     if ('error' in attribute) {
       this.trouble = `bad attribute record: ${attribute.error}: ${text.slice(0, 200)}`;
@@ -106,8 +112,8 @@ export class EnvelopeReader {
     }
     const { name, value } = attribute;
     const pseudoType = pseudoTypes.get(name);
-    if (pseudoType !== undefined) EnvelopeReader.#takers.get(pseudoType)!(this, value, record);
-    else if (name === attributeName.traceFlags) this.#trace(value, record.offset);
+    if (pseudoType !== undefined) EnvelopeReader.#takers.get(pseudoType)!(this, value, offset, pseudoType);
+    else if (name === attributeName.traceFlags) this.#trace(value, offset);
     else if (firstWins.has(name) && this.envelope.attributes.has(name)) this.warnings.push(`ignoring multiple ${name} attribute: ${value}`);
     else this.envelope.attributes.set(name, value);
   }
@@ -142,15 +148,15 @@ export class EnvelopeReader {
     this.#originalAddress = text;
   }
 
-  #recipient(address: string, record: QueueRecord): void {
+  #recipient(address: string, offset: number, type: number): void {
     this.envelope.recipients.push({
       address,
       originalAddress: this.#originalAddress,
       dsnOrcpt: this.#dsnOrcpt,
       dsnNotify: this.#dsnNotify,
-      offset: record.offset,
-      done: record.type !== recordType.recipient,
-      ...(record.type === recordType.canceled ? { canceled: true } : {}),
+      offset,
+      done: type !== recordType.recipient,
+      ...(type === recordType.canceled ? { canceled: true } : {}),
     });
     this.#originalAddress = this.#dsnOrcpt = '';
     this.#dsnNotify = 0;

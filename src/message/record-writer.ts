@@ -7,6 +7,8 @@
  */
 import { recordLength, recordType, renderPointer, writeRecordHead } from './record.ts';
 
+/** The first block holds what most messages have beside their body. */
+const firstBlock = 2_048;
 const blockSize = 16_384;
 const largeLimit = 2_048;
 
@@ -68,7 +70,7 @@ export class RecordWriter {
   #reserve(length: number): void {
     if (this.#at + length <= this.#block.length) return;
     this.#flush();
-    this.#block = Buffer.allocUnsafe(Math.max(blockSize, length));
+    this.#block = Buffer.allocUnsafe(Math.max(this.#block.length === 0 ? firstBlock : blockSize, length));
     this.#start = this.#at = 0;
   }
 

@@ -19,31 +19,41 @@ export interface CommandWord {
  */
 export function splitCommand(line: string): CommandWord[] {
   const words: CommandWord[] = [];
-  let text = '';
+  /** Where the word at hand begins; -1: there is none. A word is always one piece of the line. */
+  let start = -1;
   let broken = false;
-  const finish = (): void => {
-    if (text !== '') words.push({ text, broken });
-    text = '';
-    broken = false;
-  };
-  for (let at = 0; at < line.length; at++) {
-    const char = line[at]!;
-    if (isWhite(char.charCodeAt(0))) finish();
-    else if (char === '<' || char === '"') {
-      const end = closingAt(line, at + 1, char === '<' ? '>' : '"');
+  for (let at = 0; at <= line.length; at++) {
+    const code = at < line.length ? line.charCodeAt(at) : 32;
+    if (isWhite(code)) {
+      if (start >= 0) words.push({ text: line.slice(start, at), broken });
+      start = -1;
+      broken = false;
+      continue;
+    }
+    if (start < 0) start = at;
+    if (code === LESS || code === QUOTE) {
+      const end = closingAt(line, at + 1, code === LESS ? '>' : '"');
       broken ||= end < 0;
-      text += line.slice(at, end < 0 ? line.length : end + 1);
-      at = end < 0 ? line.length : end;
-    } else if (char === '\\') {
-      text += line.slice(at, at + 2);
-      at++;
-    } else {
-      text += char;
-      if (char === ':' && (text.length === 3 || text.length === 5) && /^(?:to|from):$/i.test(text)) finish();
+      at = end < 0 ? line.length - 1 : end;
+    } else if (code === BACKSLASH) at = Math.min(at + 1, line.length - 1);
+    else if (code === COLON && isPathMark(line, start, at)) {
+      words.push({ text: line.slice(start, at + 1), broken });
+      start = -1;
+      broken = false;
     }
   }
-  finish();
   return words;
+}
+
+const QUOTE = 34;
+const COLON = 58;
+const LESS = 60;
+const BACKSLASH = 92;
+
+/** Is that `TO:` or `FROM:`? */
+function isPathMark(line: string, start: number, colon: number): boolean {
+  const length = colon - start;
+  return (length === 2 || length === 4) && /^(?:to|from)$/i.test(line.slice(start, colon));
 }
 
 /** Where the bracket or quote ends that was opened before `at`: quotes bind tighter than brackets, brackets nest. -1: nowhere. */

@@ -11,7 +11,8 @@ import { isPending } from '../text/maybe.ts';
 import type { MaybePromise } from '../text/maybe.ts';
 import type { Ticker } from './ticker.ts';
 
-type Send = { readonly kind: 'send'; readonly bytes: Buffer };
+/** Bytes, or a byte string. */
+type Send = { readonly kind: 'send'; readonly bytes: Buffer | string };
 type Delay = { readonly kind: 'delay'; readonly milliseconds: number };
 type Performed<Step> = Exclude<Step, Send | Delay>;
 
@@ -30,6 +31,8 @@ export interface PumpOptions<Step extends { readonly kind: string }> {
 const intakeLimit = 64 * 1024;
 const usualCloseTimeout = 30_000;
 
+function nothing(): void {}
+
 export class Pump<Step extends { readonly kind: string }> {
   /** The stream is gone. */
   readonly closed: Promise<void>;
@@ -46,6 +49,12 @@ export class Pump<Step extends { readonly kind: string }> {
   private over = false;
   private intake = 0;
   private paused = false;
+  private drains = false;
+  /** A step's bytes that wait for company: alone they are written without the stream's machinery of corks. */
+  private held: Buffer | string | undefined;
+  private corked = false;
+  /** A write found more waiting than the stream likes to keep. */
+  private filled = false;
   private readonly waiters: (() => void)[] = [];
   private settle!: { resolve: () => void; reject: (error: unknown) => void };
 
@@ -54,7 +63,7 @@ export class Pump<Step extends { readonly kind: string }> {
     this.socket = options.socket;
     this.closed = new Promise((resolve, reject) => { this.settle = { resolve, reject }; });
     this.attach();
-    this.tell(() => {});
+    this.tell(nothing);
   }
 
   /** Something happened outside: let the machine know through `event`, and go on. */
@@ -77,6 +86,7 @@ export class Pump<Step extends { readonly kind: string }> {
   /** Resolves when the peer has taken most of what was written, or is gone. */
   drained(): Promise<void> {
     if (this.gone || !this.full) return Promise.resolve();
+    this.hearDrain();
     return new Promise((resolve) => { this.waiters.push(resolve); });
   }
 
@@ -89,9 +99,11 @@ export class Pump<Step extends { readonly kind: string }> {
 
   /** Let go of the stream without closing it: nothing is read or reported any more. */
   detach(): net.Socket {
-    for (const [name, listener] of this.listeners()) this.socket.off(name, listener as (...args: unknown[]) => void);
-    this.socket.on('error', () => {});
-    return this.socket;
+    const { socket } = this;
+    socket.off('data', this.onData).off('end', this.onEnd).off('error', nothing).off('close', this.onClose).off('drain', this.onDrain);
+    this.drains = false;
+    socket.on('error', nothing);
+    return socket;
   }
 
   /** Hang up at once. */
@@ -103,11 +115,17 @@ export class Pump<Step extends { readonly kind: string }> {
   private readonly onData = (bytes: Buffer): void => {
     if (this.ending) return;
     if (this.pending && (this.intake += bytes.length) > intakeLimit) this.pause();
-    this.tell(() => this.options.machine.receive(bytes));
+    if (this.over) return;
+    const { machine, ticker } = this.options;
+    try {
+      machine.expire(ticker.monotonic());
+      machine.receive(bytes);
+      this.drain();
+    } catch (error) {
+      this.fail(error);
+    }
   };
   private readonly onEnd = (): void => { if (!this.ending) this.tell(() => this.options.machine.end()); };
-  // `close` follows every error; what it was changes nothing for the machine.
-  private readonly onError = (): void => {};
   private readonly onClose = (): void => {
     if (this.gone) return;
     this.gone = true;
@@ -119,13 +137,17 @@ export class Pump<Step extends { readonly kind: string }> {
     if (this.options.pauseWhenFull && !this.pending) this.resume();
   };
 
-  private listeners(): [string, (...args: never[]) => void][] {
-    return [['data', this.onData], ['end', this.onEnd], ['error', this.onError], ['close', this.onClose], ['drain', this.onDrain]];
+  private attach(): void {
+    const { socket } = this;
+    // `close` follows every error; what it was changes nothing for the machine.
+    socket.on('data', this.onData).on('end', this.onEnd).on('error', nothing).on('close', this.onClose);
+    if (socket.destroyed) this.onClose();
   }
 
-  private attach(): void {
-    for (const [name, listener] of this.listeners()) this.socket.on(name, listener as (...args: unknown[]) => void);
-    if (this.socket.destroyed) this.onClose();
+  private hearDrain(): void {
+    if (this.drains) return;
+    this.drains = true;
+    this.socket.on('drain', this.onDrain);
   }
 
   private pause(): void {
@@ -140,7 +162,7 @@ export class Pump<Step extends { readonly kind: string }> {
   }
 
   private wake(): void {
-    for (const wake of this.waiters.splice(0)) wake();
+    if (this.waiters.length > 0) for (const wake of this.waiters.splice(0)) wake();
   }
 
   /** Perform steps until the machine has none, or one has to be waited for. */
@@ -148,20 +170,29 @@ export class Pump<Step extends { readonly kind: string }> {
     if (this.draining || this.pending || this.over) return;
     this.draining = true;
     const { socket } = this;
-    socket.cork();
+    const { machine } = this.options;
     try {
       while (!this.pending && !this.over) {
-        const step = this.options.machine.next();
+        const step = machine.next();
         if (step === undefined) break;
         this.step(step);
       }
     } finally {
       this.draining = false;
-      socket.uncork();
+      this.writeHeld();
+      if (this.corked) {
+        // Whoever performed a step may have written too.
+        this.filled = true;
+        this.corked = false;
+        socket.uncork();
+      }
     }
     if (this.gone && !this.pending) return this.finish();
     if (!this.pending) this.schedule();
-    if (this.options.machine.wantsInput === false || (this.options.pauseWhenFull && this.full)) this.pause();
+    const full = this.filled && this.options.pauseWhenFull === true && this.full;
+    if (full) this.hearDrain();
+    else this.filled = false;
+    if (full || machine.wantsInput === false) this.pause();
     else if (!this.pending) this.resume();
   }
 
@@ -169,14 +200,33 @@ export class Pump<Step extends { readonly kind: string }> {
     if (step.kind === 'send') this.send((step as unknown as Send).bytes);
     else if (step.kind === 'delay') this.wait(this.delay((step as unknown as Delay).milliseconds));
     else {
+      if (step.kind === 'close') this.writeHeld();
+      else if (this.held !== undefined) this.cork();
       const performed = this.options.perform(step as Performed<Step>);
       if (step.kind === 'close') this.close();
       else if (isPending(performed)) this.wait(performed);
     }
   }
 
-  private send(bytes: Buffer): void {
-    if (this.socket.writable && !this.ending) this.socket.write(bytes);
+  private send(bytes: Buffer | string): void {
+    if (!this.socket.writable || this.ending) return;
+    if (this.held !== undefined) this.cork();
+    if (this.corked) this.filled = !this.socket.write(bytes, 'latin1') || this.filled;
+    else this.held = bytes;
+  }
+
+  /** More follows, here or by whoever performs a step: it leaves in one write, in order. */
+  private cork(): void {
+    if (!this.corked) this.socket.cork();
+    this.corked = true;
+    this.writeHeld();
+  }
+
+  private writeHeld(): void {
+    const { held } = this;
+    if (held === undefined) return;
+    this.held = undefined;
+    if (!this.socket.write(held, 'latin1')) this.filled = true;
   }
 
   private delay(milliseconds: number): Promise<void> {
@@ -189,7 +239,7 @@ export class Pump<Step extends { readonly kind: string }> {
       this.pending = false;
       this.intake = 0;
       if (!(this.options.pauseWhenFull && this.full)) this.resume();
-      this.tell(() => {});
+      this.tell(nothing);
     }).catch((error: unknown) => this.fail(error));
   }
 
@@ -201,7 +251,7 @@ export class Pump<Step extends { readonly kind: string }> {
     this.timerDue = due;
     this.timer = this.options.ticker.after(Math.max(due - this.options.ticker.monotonic(), 0), () => {
       this.timerDue = Number.POSITIVE_INFINITY;
-      this.tell(() => {});
+      this.tell(nothing);
     });
   }
 
@@ -211,7 +261,8 @@ export class Pump<Step extends { readonly kind: string }> {
     this.ending = true;
     this.timer?.cancel();
     const { socket } = this;
-    if (!socket.writable) {
+    // Everything is with the kernel already, or nobody is there to take it.
+    if (!socket.writable || (!this.corked && socket.writableLength === 0)) {
       socket.destroy();
       return;
     }

@@ -20,6 +20,7 @@ import { milterParameters } from './milter.ts';
 import { multiInstanceParameters } from './multi-instance.ts';
 import { networkParameters } from './network.ts';
 import { pipeParameters } from './pipe.ts';
+import { journalParameters } from './journal.ts';
 import { placementParameters } from './placement.ts';
 import { postscreenParameters } from './postscreen.ts';
 import { postscreenDnsblParameters } from './postscreen-dnsbl.ts';
@@ -41,6 +42,7 @@ import { smtpdRestrictionsParameters } from './smtpd-restrictions.ts';
 import { smtpdSaslParameters } from './smtpd-sasl.ts';
 import { smtpdTlsParameters } from './smtpd-tls.ts';
 import { smtputf8Parameters } from './smtputf8.ts';
+import { submissionParameters } from './submission.ts';
 import { tablesParameters } from './tables.ts';
 import { tlsParameters } from './tls.ts';
 import { tlsproxyParameters } from './tlsproxy.ts';
@@ -66,6 +68,7 @@ export const parameters = {
   ...multiInstanceParameters,
   ...networkParameters,
   ...pipeParameters,
+  ...journalParameters,
   ...placementParameters,
   ...postscreenParameters,
   ...postscreenDnsblParameters,
@@ -87,6 +90,7 @@ export const parameters = {
   ...smtpdSaslParameters,
   ...smtpdTlsParameters,
   ...smtputf8Parameters,
+  ...submissionParameters,
   ...tablesParameters,
   ...tlsParameters,
   ...tlsproxyParameters,

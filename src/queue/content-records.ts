@@ -21,8 +21,17 @@ const cr = 0x0d;
 const space = 0x20;
 const defaultLineLimit = 2048;
 const longestHead = 5;
-const smallRoom = 32 << 10;
+const deskRoom = 256 << 10;
 const nothing = Buffer.alloc(0);
+
+/** Where records are made. Room for the worst case is twice what is usual, so it is not given away; nobody keeps it over a wait. */
+let shared: Buffer = nothing;
+
+function desk(room: number): Buffer {
+  if (room > deskRoom) return Buffer.allocUnsafeSlow(room);
+  if (shared.length === 0) shared = Buffer.allocUnsafeSlow(deskRoom);
+  return shared;
+}
 
 export class ContentRecords {
   /** Bytes of content so far, a line end counting as one. */
@@ -36,7 +45,6 @@ export class ContentRecords {
   #partial: Buffer = nothing;
   /** Was the last record an L? */
   #open = false;
-  #desk: Buffer = nothing;
 
   constructor({ lineEnd, lineLimit = defaultLineLimit, replaceStray = false }: ContentRecordsOptions) {
     this.#strip = lineEnd === 'crlf';
@@ -52,7 +60,7 @@ export class ContentRecords {
   /** The records of all lines that end in this chunk, and of what of the last line is beyond the limit. */
   records(chunk: Buffer): Buffer {
     const input = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
-    const out = this.#buffer(this.#room(input));
+    const out = desk(this.#room(input));
     this.#stray = this.#replaceStray && this.#hasStray(input);
     let put = 0;
     let at = 0;
@@ -62,15 +70,9 @@ export class ContentRecords {
     }
     const rest = this.#beyond(input, at, out, put);
     this.#partial = rest.at < input.length ? Buffer.from(input.subarray(rest.at)) : nothing;
-    return out === this.#desk ? Buffer.from(out.subarray(0, rest.put)) : out.subarray(0, rest.put);
+    return Buffer.from(out.subarray(0, rest.put));
   }
 
-  /** Room for the worst case is twice what is usual: of a large message it is not given away with each chunk. */
-  #buffer(room: number): Buffer {
-    if (room <= smallRoom) return Buffer.allocUnsafe(room);
-    if (this.#desk.length < room) this.#desk = Buffer.allocUnsafe(room);
-    return this.#desk;
-  }
 
   /** The records of a last line without line end: it becomes a line (N), or with `open` stays one without end (L). */
   end(open = false): Buffer {

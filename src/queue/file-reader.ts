@@ -7,16 +7,14 @@
 import { closeSync, fchmodSync, fstatSync, openSync, read, readSync, writeSync, constants, type Stats } from 'node:fs';
 import { tryLock, type LockStrength } from '../host/locks.ts';
 import type { Envelope } from '../message/envelope.ts';
-import { EnvelopeReader } from '../message/envelope-reader.ts';
-import { parseSize, recordText, recordType, type QueueRecord } from '../message/record.ts';
+import { recordType, type QueueRecord } from '../message/record.ts';
 import { ContentDecoder } from './content-decoder.ts';
 import { expireMode, ownerMask, readyMode, unthrottleMode } from './open-ok.ts';
-import { RecordFile, reasonOf, recordsUntilEnd } from './record-file.ts';
+import { contentOffset, readEnvelope, type QueueFileBytes } from './queue-envelope.ts';
+import { RecordFile, recordsUntilEnd } from './record-file.ts';
 import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from './store.ts';
 
 const chunkSize = 64 << 10;
-/** The size record is the first of a queue file; this is enough to hold it. */
-const sizeRecordRoom = 256;
 
 export class FileReader implements MessageReader {
   readonly queue: QueueName;
@@ -41,24 +39,13 @@ export class FileReader implements MessageReader {
   }
 
   envelope(): Envelope {
-    const file = new RecordFile(this.#fd);
-    const reader = new EnvelopeReader();
-    while (reader.trouble === undefined && reader.segment !== 'end') {
-      const step = file.next();
-      if (step.kind !== 'record') throw this.#corrupt(reasonOf(step));
-      reader.take(step.record);
-      if (step.record.type === recordType.message) this.#skipContent(file, reader.envelope);
-    }
-    if (reader.trouble !== undefined) throw this.#corrupt(reader.trouble);
-    this.warnings = reader.warnings;
-    return reader.envelope;
+    const { envelope, warnings } = readEnvelope(this.#bytes);
+    this.warnings = warnings;
+    return envelope;
   }
 
-  // Files of the maildrop queue do not say how large their content is: there the records are read one by one.
-  #skipContent(file: RecordFile, { size }: Envelope): void {
-    if (size === undefined || size.dataOffset <= 0) return;
-    if (size.dataOffset + size.contentSize > this.size) throw this.#corrupt('content ends beyond the end of the file');
-    file.seek(size.dataOffset + size.contentSize);
+  get #bytes(): QueueFileBytes {
+    return { source: this.#fd, size: this.size, corrupt: (reason) => this.#corrupt(reason) };
   }
 
   records(offset = 0): Generator<QueueRecord, void, undefined> {
@@ -69,7 +56,7 @@ export class FileReader implements MessageReader {
 
   async *content(options: ContentOptions = {}): AsyncGenerator<Buffer, void, undefined> {
     const decoder = new ContentDecoder(options.lineEnd);
-    let position = options.offset ?? this.#contentOffset();
+    let position = options.offset ?? contentOffset(this.#bytes);
     while (!decoder.done) {
       const piece = await this.#piece(position);
       if (piece.length === 0) throw this.#corrupt(decoder.between ? 'missing end of content' : 'unexpected EOF in data');
@@ -91,14 +78,6 @@ export class FileReader implements MessageReader {
       const piece = Buffer.allocUnsafe(length);
       read(this.#fd, piece, 0, length, position, (error, count) => (error ? reject(error) : resolve(piece.subarray(0, count))));
     });
-  }
-
-  #contentOffset(): number {
-    const first = new RecordFile(this.#fd, { maximumLength: sizeRecordRoom }).next();
-    const size = first.kind === 'record' && first.record.type === recordType.size ? parseSize(recordText(first.record)) : undefined;
-    if (size !== undefined && size.dataOffset > 0) return size.dataOffset;
-    for (const record of this.records()) if (record.type === recordType.message) return record.offset + 2;
-    throw this.#corrupt('no message content');
   }
 
   done(offset: number): void {

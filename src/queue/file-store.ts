@@ -3,16 +3,17 @@
  *
  * Any number of processes may work on the same directories, Postfix's own included.
  */
-import { closeSync, constants, fstatSync, lutimesSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, constants, existsSync, fchmodSync, fstatSync, lutimesSync, openSync, unlinkSync } from 'node:fs';
 import { timeValue, type TimeValue } from '../text/time.ts';
 import { DirectorySync } from './directory-sync.ts';
 import { openMessage } from './file-reader.ts';
 import { FileWriter, moveFile, type FreshFile } from './file-writer.ts';
+import { openPlace } from './journal/reader.ts';
 import { makeQueueId } from './queue-id.ts';
 import { QueuePaths, type QueuePathOptions } from './queue-paths.ts';
 import { batchesOf, entriesOf } from './queue-scan.ts';
 import {
-  QueueTrouble, type LogName, type MessageReader, type MessageWriter, type OpenOptions, type QueueEntry, type QueueName, type QueueStore,
+  QueueTrouble, type LogName, type MessageReader, type MessageWriter, type OpenOptions, type QueueEntry, type QueueName, type QueueStore, type Reserved,
 } from './store.ts';
 
 export interface FileStoreOptions extends QueuePathOptions {
@@ -27,7 +28,7 @@ const createFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | co
 const incompleteMode = 0o600;
 const createAttempts = 1000;
 
-export function createFileStore(options: FileStoreOptions): QueueStore {
+export function createFileStore(options: FileStoreOptions): FileStore {
   return new FileStore(options);
 }
 
@@ -39,7 +40,7 @@ export interface QueueParameters {
 }
 
 /** A store below the working directory (or `root`) as main.cf wants it. */
-export function storeFor(parameters: QueueParameters, root = '', now?: () => number): QueueStore {
+export function storeFor(parameters: QueueParameters, root = '', now?: () => number): FileStore {
   return createFileStore({
     hashQueueNames: parameters.hash_queue_names,
     hashQueueDepth: parameters.hash_queue_depth,
@@ -49,22 +50,22 @@ export function storeFor(parameters: QueueParameters, root = '', now?: () => num
   });
 }
 
-class FileStore implements QueueStore {
-  readonly #paths: QueuePaths;
-  readonly #sync = new DirectorySync();
+export class FileStore implements QueueStore {
+  readonly paths: QueuePaths;
+  readonly sync = new DirectorySync();
   readonly #long: boolean;
   readonly #now: () => number;
 
   constructor(options: FileStoreOptions) {
-    this.#paths = new QueuePaths(options);
+    this.paths = new QueuePaths(options);
     this.#long = options.longQueueIds;
     this.#now = options.now ?? wallClock;
   }
 
-  create(): MessageWriter {
+  create(_reserved?: Reserved, long = this.#long): MessageWriter {
     const temporary = this.#temporaryFile();
     try {
-      return new FileWriter(this.#named(temporary), this.#paths, this.#sync);
+      return new FileWriter(this.#named(temporary, long), this.paths, this.sync);
     } catch (error) {
       closeSync(temporary.fd);
       remove(temporary.path);
@@ -72,10 +73,26 @@ class FileStore implements QueueStore {
     }
   }
 
+  /** A message whose name is made already, written into this empty file. */
+  adopt(path: string, queueId: string, arrival: TimeValue): MessageWriter {
+    let fd: number | undefined;
+    try {
+      // A mail system that stops takes its empty files away: then any other will do.
+      if (!existsSync(path)) ({ fd, path } = this.#temporaryFile());
+      else fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_TRUNC);
+      fchmodSync(fd, incompleteMode);
+      moveFile(path, this.paths.path('incoming', queueId));
+      return new FileWriter({ fd, queueId, arrival }, this.paths, this.sync);
+    } catch (error) {
+      if (fd !== undefined) closeSync(fd);
+      throw QueueTrouble.from(error, `create queue file for ${queueId}`);
+    }
+  }
+
   // The name has a dot: not a queue id, so that nobody takes the file for a message.
   #temporaryFile(): { fd: number; path: string } {
     for (let left = createAttempts; ; left--) {
-      const path = `${this.#paths.top('incoming')}/${timeValue(this.#now()).microseconds}.${process.pid}`;
+      const path = `${this.paths.top('incoming')}/${timeValue(this.#now()).microseconds}.${process.pid}`;
       try {
         return { path, fd: openSync(path, createFlags, incompleteMode) };
       } catch (error) {
@@ -84,22 +101,24 @@ class FileStore implements QueueStore {
     }
   }
 
-  #named({ fd, path }: { fd: number; path: string }): FreshFile {
+  #named({ fd, path }: { fd: number; path: string }, long: boolean): FreshFile {
     const { ino } = fstatSync(fd, { bigint: true });
     const arrival: TimeValue = timeValue(this.#now());
-    const queueId = makeQueueId(arrival, ino, this.#long);
-    const target = this.#paths.path('incoming', queueId);
+    const queueId = makeQueueId(arrival, ino, long);
+    const target = this.paths.path('incoming', queueId);
     moveFile(path, target);
     return { fd, queueId, arrival };
   }
 
   open(queue: QueueName, queueId: string, options: OpenOptions = {}): MessageReader {
-    return openMessage({ queue, queueId, path: this.#paths.path(queue, queueId) }, options);
+    const where = { queue, queueId, path: this.paths.path(queue, queueId) };
+    const { place = '' } = options;
+    return place === '' ? openMessage(where, options) : openPlace(place, where, options, this.paths.root);
   }
 
   move(queueId: string, from: QueueName, to: QueueName): void {
-    const source = this.#paths.path(from, queueId);
-    const target = this.#paths.path(to, queueId);
+    const source = this.paths.path(from, queueId);
+    const target = this.paths.path(to, queueId);
     try {
       moveFile(source, target);
     } catch (error) {
@@ -108,7 +127,7 @@ class FileStore implements QueueStore {
   }
 
   remove(queueId: string, from: QueueName): void {
-    const path = this.#paths.path(from, queueId);
+    const path = this.paths.path(from, queueId);
     try {
       unlinkSync(path);
     } catch (error) {
@@ -116,12 +135,14 @@ class FileStore implements QueueStore {
     }
   }
 
+  // Mostly there is none, and to be told so is cheaper than to catch it.
   removeLog(queueId: string, log: LogName): boolean {
-    return remove(this.#paths.path(log, queueId));
+    const path = this.paths.path(log, queueId);
+    return existsSync(path) && remove(path);
   }
 
   stamp(queueId: string, queue: QueueName, time: number): void {
-    const path = this.#paths.path(queue, queueId);
+    const path = this.paths.path(queue, queueId);
     try {
       lutimesSync(path, time / 1000, time / 1000);
     } catch (error) {
@@ -130,16 +151,16 @@ class FileStore implements QueueStore {
   }
 
   list(queue: QueueName): Iterable<QueueEntry> {
-    return entriesOf(queue, this.#paths.top(queue));
+    return entriesOf(queue, this.paths.top(queue));
   }
 
   scan(queue: QueueName, size = defaultBatch): AsyncIterable<QueueEntry[]> {
-    return batchesOf(queue, this.#paths.top(queue), size);
+    return batchesOf(queue, this.paths.top(queue), size);
   }
 }
 
 /** With microseconds; when the clock was set since the process began, the steady clock gives only the fraction. */
-function wallClock(): number {
+export function wallClock(): number {
   const steady = performance.timeOrigin + performance.now();
   const clock = Date.now();
   return Math.abs(clock - steady) > 2 ? clock + (steady % 1) : steady;

@@ -87,13 +87,14 @@ export class FileWriter implements MessageWriter {
     }
   }
 
-  async commit(queue: 'incoming' | 'hold'): Promise<void> {
+  async commit(queue: 'incoming' | 'hold'): Promise<boolean> {
     try {
       while (this.#flying > 0) await this.#quiet();
       this.#finish(queue);
       await this.#durable();
       this.#close();
       await this.#sync.sync(this.#paths.directory(queue, this.queueId));
+      return false;
     } catch (error) {
       this.#drop();
       throw QueueTrouble.from(error, `write queue file ${this.#path}`);

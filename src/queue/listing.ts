@@ -9,7 +9,7 @@ import { errorText } from '../host/libc.ts';
 import { quote822Local } from '../message/address.ts';
 import { recordText, recordType, type QueueRecord } from '../message/record.ts';
 import { printable } from '../text/ascii.ts';
-import { expireMode, readyFile, type ReadyFile } from './open-ok.ts';
+import { expireMode, readyFile, readyMode, type ReadyFile } from './open-ok.ts';
 import type { QueuePaths } from './queue-paths.ts';
 import { entriesOf } from './queue-scan.ts';
 import { RecordFile } from './record-file.ts';
@@ -42,6 +42,8 @@ export type Listed = ListedMessage | ListedRecipient | { readonly kind: 'end' };
 
 export interface ListingOptions {
   readonly paths: QueuePaths;
+  /** Messages that are no files (journaled in journal-listing.ts, or Residents). */
+  readonly journaled?: () => Iterable<JournaledMessage>;
   /** empty_address_recipient */
   readonly emptyAddress: string;
   /** duplicate_filter_limit */
@@ -49,6 +51,13 @@ export interface ListingOptions {
   /** smtputf8_enable */
   readonly utf8: boolean;
   readonly warn: (text: string) => void;
+}
+
+/** A message in the journal: what it would be as a file. */
+export interface JournaledMessage {
+  readonly queueId: string;
+  readonly active: boolean;
+  readonly image: () => Buffer;
 }
 
 /** In the order of the listing. */
@@ -68,6 +77,16 @@ export function* listQueues(options: ListingOptions): Generator<Listed, void, un
       const file = readyFile(options.paths, queue, queueId, options.warn);
       if (file) yield* listFile(queue, queueId, file, options);
     }
+    if (queue === 'active' || queue === 'incoming') yield* listJournaled(queue, options);
+  }
+}
+
+function* listJournaled(queue: 'active' | 'incoming', options: ListingOptions): Generator<Listed, void, undefined> {
+  for (const { queueId, active, image } of options.journaled?.() ?? []) {
+    if (active !== (queue === 'active')) continue;
+    const bytes = image();
+    const now = { path: queueId, status: { size: bytes.length, mtimeMs: Date.now(), mode: readyMode } };
+    yield* new FileListing(queue, queueId, now, options).read(new RecordFile(bytes));
   }
 }
 
@@ -86,10 +105,12 @@ function* listFile(queue: QueueName, queueId: string, file: ReadyFile, options: 
   }
 }
 
+type ListedFile = { readonly path: string; readonly status: Pick<ReadyFile['status'], 'size' | 'mtimeMs' | 'mode'> };
+
 class FileListing {
   readonly #queue: QueueName;
   readonly #queueId: string;
-  readonly #file: ReadyFile;
+  readonly #file: ListedFile;
   readonly #options: ListingOptions;
   #arrivalTime = 0;
   #size: number;
@@ -99,7 +120,7 @@ class FileListing {
   /** Recipients already told from a log. */
   readonly #told = new Set<string>();
 
-  constructor(queue: QueueName, queueId: string, file: ReadyFile, options: ListingOptions) {
+  constructor(queue: QueueName, queueId: string, file: ListedFile, options: ListingOptions) {
     this.#queue = queue;
     this.#queueId = queueId;
     this.#file = file;

@@ -5,24 +5,24 @@
  * again. A long one (enable_long_queue_ids) is seconds, microseconds, `z`, inode number, in an alphabet without vowels: it never
  * does. Both are Postfix's (mail_queue(3)). What is no queue id gives false or undefined; nothing throws.
  */
+import {
+  composeQueueId, microsecondsWidth, queueIdDigits as alphabet, queueIdSeparator as separator, queueIdTimeBase as timeBase, secondsWidth, shortTime,
+} from '../message/queue-id.ts';
 import type { TimeValue } from '../text/time.ts';
 
-const alphabet = '0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz';
-const timeBase = 52;
+export { composeQueueId };
+
 const inodeBase = 51;
-const secondsWidth = 6;
-const microsecondsWidth = 4;
-const separator = 'z';
 /** As long as a host name: the flush queue names its files after destinations. */
 const longestName = 255;
 const shortTimeWidth = 5;
 
 const values: ReadonlyMap<string, number> = new Map(Array.from(alphabet, (letter, value) => [letter, value]));
 
-function encodeNumber(value: bigint, base: number, width = 0): string {
+function encodeNumber(value: bigint, base: number): string {
   let text = '';
   for (let rest = value; rest > 0n; rest /= BigInt(base)) text = alphabet[Number(rest % BigInt(base))] + text;
-  return text.padStart(width, '0');
+  return text;
 }
 
 function decodeNumber(text: string, base: number): bigint | undefined {
@@ -36,17 +36,12 @@ function decodeNumber(text: string, base: number): bigint | undefined {
 }
 
 /** An id for a file with this inode number, made at this moment. */
-export function makeQueueId({ seconds, microseconds }: TimeValue, inode: bigint, long: boolean): string {
-  if (!long) return shortTime(microseconds) + inodeText(inode, false);
-  const time = encodeNumber(BigInt(seconds), timeBase, secondsWidth) + encodeNumber(BigInt(microseconds), timeBase, microsecondsWidth);
-  return time + separator + inodeText(inode, true);
+export function makeQueueId(time: TimeValue, inode: bigint, long: boolean): string {
+  return composeQueueId(time, inodeText(inode, long), long);
 }
 
-function shortTime(microseconds: number): string {
-  return microseconds.toString(16).toUpperCase().padStart(shortTimeWidth, '0');
-}
-
-function inodeText(inode: bigint, long: boolean): string {
+/** An inode number as it stands in a queue id. */
+export function inodeText(inode: bigint, long: boolean): string {
   return long ? encodeNumber(inode, inodeBase) : inode.toString(16).toUpperCase();
 }
 

@@ -1,5 +1,6 @@
 /**
- * The records of an open queue file, one after the other, with bounded memory whatever the size of the file.
+ * The records of an open queue file, one after the other, with bounded memory whatever the size of the file; or of one that is in
+ * memory.
  *
  * `next` gives a record, the end of the input, or why there is no more to be had; it never throws for what the file holds. Data of
  * a record stays valid. Errors of the disk throw.
@@ -27,15 +28,16 @@ const firstChunkSize = 8 << 10;
 const defaultMaximum = 16 << 20;
 
 export class RecordFile {
-  readonly #fd: number;
+  readonly #source: number | Buffer;
   readonly #reader: RecordReader;
   readonly #stream: boolean;
   #position: number;
   #size = firstChunkSize;
 
-  constructor(fd: number, options: RecordFileOptions = {}) {
+  /** @param source a descriptor, or the whole file where that is in memory */
+  constructor(source: number | Buffer, options: RecordFileOptions = {}) {
     const { offset = 0, followPointers = true, skipPadding = true, maximumLength = defaultMaximum, stream = false } = options;
-    this.#fd = fd;
+    this.#source = source;
     this.#stream = stream;
     this.#position = offset;
     this.#reader = new RecordReader({ offset, followPointers, skipPadding, maximumLength });
@@ -62,12 +64,22 @@ export class RecordFile {
     if (this.#stream) return false;
     this.#reader.seek(offset);
     this.#position = offset;
+    this.#size = firstChunkSize;
     return true;
   }
 
   #feed(): void {
+    if (typeof this.#source === 'number') this.#read(this.#source);
+    else if (this.#position >= this.#source.length) this.#reader.end();
+    else {
+      this.#reader.feed(this.#source.subarray(this.#position));
+      this.#position = this.#source.length;
+    }
+  }
+
+  #read(fd: number): void {
     const chunk = Buffer.allocUnsafe(this.#size);
-    const length = readChunk(this.#fd, chunk, this.#stream ? null : this.#position);
+    const length = readChunk(fd, chunk, this.#stream ? null : this.#position);
     this.#size = chunkSize;
     this.#position += length;
     if (length === 0) this.#reader.end();

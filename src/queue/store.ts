@@ -45,6 +45,14 @@ export class CorruptFile extends QueueTrouble {
   }
 }
 
+/** What the writer of a message knows of it, so that nobody has to read it again. */
+export interface MessageFacts {
+  /** Offsets of the recipient records. */
+  readonly recipients: readonly number[];
+  /** As a reader would read it; undefined: read it. */
+  readonly envelope: Envelope | undefined;
+}
+
 /** A message being written by cleanup. Bytes are records in Postfix's file format. */
 export interface MessageWriter {
   readonly queueId: string;
@@ -64,8 +72,11 @@ export interface MessageWriter {
   readonly trouble: QueueTrouble | undefined;
   /** Put everything written so far into the file (patches too), without making it a message: bounce(8) reads a refused message there. */
   settle(): Promise<void>;
-  /** Make it a message of `queue` ('incoming' or 'hold'): durable when this resolves; rejects with QueueTrouble, leaving nothing. */
-  commit(queue: 'incoming' | 'hold'): Promise<void>;
+  /**
+   * Make it a message of `queue` ('incoming' or 'hold'): durable when this resolves; rejects with QueueTrouble, leaving nothing.
+   * True: the queue manager has it already and need not be told. Without `facts` it is a file in any case.
+   */
+  commit(queue: 'incoming' | 'hold', facts?: MessageFacts): Promise<boolean>;
   /** Remove what was written. */
   discard(): void;
 }
@@ -108,20 +119,80 @@ export interface MessageReader {
   /** False when someone else holds a lock that excludes it. */
   lock(strength: 'shared' | 'exclusive' | 'none'): boolean;
   close(): void;
+  /** The whole queue file, where it is in memory anyway; content likewise. */
+  image?(): Buffer;
+  contentNow?(options?: ContentOptions): Buffer;
 }
 
 export interface OpenOptions {
   readonly write?: boolean;
   readonly lock?: 'shared' | 'exclusive';
+  /** Where the message lies when it is no file: the text of a Place (queue/journal/place.ts). '' or absent: it is a file. */
+  readonly place?: string;
   /** Also a file that is not (yet) a message: what cleanup refused and bounce(8) returns (see MessageWriter.settle). */
   readonly incomplete?: boolean;
 }
 
+/**
+ * The right to one inode number: queue ids made of it are unique as long as it is held, so that another process can name
+ * messages without asking for each (message/queue-id.ts). Given back with `release`, or used up by `create`.
+ */
+export interface Reservation {
+  /** The inode number as it stands in queue ids: hexadecimal in short ones, base 51 in long ones. */
+  readonly inode: string;
+  readonly long: boolean;
+  release(): void;
+}
+
+/** A message that was named by the holder of a reservation. */
+export interface Reserved {
+  readonly reservation: Reservation;
+  readonly queueId: string;
+  readonly arrival: TimeValue;
+}
+
 export interface QueueEntry { readonly queue: QueueName; readonly queueId: string; readonly path: string }
 
+/**
+ * Messages that are durable and in the hands of the queue manager but no files yet (the journal). They are `open`ed like others;
+ * whatever else is to be done with one needs `settle` first.
+ */
+export interface Residents {
+  /** From now on new messages may stay here; each is announced once, after it is durable. `filed`: some became files of incoming. */
+  serve(listener: { arrived(queueId: string, envelope?: Envelope): void; filed(): void }): void;
+  has(queueId: string): boolean;
+  /** What a delivery request says of where the message lies; '' when it is a file. */
+  place(queueId: string): string;
+  /** The queue manager has it: as a file it belongs into `active`. False: it is about to be a file of `incoming`, or is one. */
+  activate(queueId: string): boolean;
+  /** An agent has it in its hands from now on; `released` when it has answered. */
+  taken(queueId: string): void;
+  released(queueId: string): void;
+  /** Make it a durable file, of `active` when it is active, else of `incoming`; nothing to do when it is one. Rejects with QueueTrouble. */
+  settle(queueId: string): Promise<void>;
+  /** It is done with: nothing of it is wanted any more. False: it is a file, or about to be one, and has to be removed as such (after `settle`). */
+  finish(queueId: string): boolean;
+  /** Nothing more may stay here. All become files but, unless `final`, those that agents have: they are left to the next process. */
+  retire(final: boolean): Promise<void>;
+  /** All that agents do not have now become files. */
+  file(): Promise<void>;
+  /** What processes that died have left in their journals becomes files of `incoming`. True: look again soon. */
+  recover(): Promise<boolean>;
+  /** An agent has it that a dead process has asked, or it could not be recovered yet: its file, if there is one, has to wait. */
+  waits(queueId: string): boolean;
+  /** Those that are here, for listings. */
+  present(): Iterable<{ readonly queueId: string; readonly active: boolean; readonly image: () => Buffer }>;
+}
+
 export interface QueueStore {
-  /** Throws QueueTrouble (ENOSPC, EACCES, ...) when no file can be made. */
-  create(): MessageWriter;
+  readonly residents?: Residents;
+  /**
+   * Throws QueueTrouble (ENOSPC, EACCES, ...) when no file can be made. With the reservation's inode the queue id is the caller's. `long`:
+   * enable_long_queue_ids of the service that asks, where it has a value of its own.
+   */
+  create(reserved?: Reserved, long?: boolean): MessageWriter;
+  /** A name for a message to come (see Reservation); undefined where the form of this store has none to give. */
+  reserve?(long?: boolean): Reservation | undefined;
   open(queue: QueueName, queueId: string, options?: OpenOptions): MessageReader;
   move(queueId: string, from: QueueName, to: QueueName): void;
   remove(queueId: string, from: QueueName): void;

@@ -10,6 +10,9 @@ import { dup } from '../host/descriptors.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock, Timer } from './clock.ts';
 
+/** What a listener is bound to, when that is one address. */
+export interface ServerEnd { readonly address: string; readonly port: number }
+
 export interface AcceptorOptions {
   readonly descriptors: readonly number[];
   /** 0: no limit. */
@@ -17,7 +20,7 @@ export interface AcceptorOptions {
   readonly log: Log;
   readonly clock: Clock;
   /** A client has come; call `gone()` once for each. */
-  readonly client: (socket: net.Socket) => void;
+  readonly client: (socket: net.Socket, serverEnd: ServerEnd | undefined) => void;
   /** The limit is reached. */
   readonly full: () => void;
 }
@@ -75,21 +78,23 @@ export class Acceptor {
   }
 
   #serve(fd: number): void {
-    const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+    const server = net.createServer({ allowHalfOpen: true });
     this.#servers.add(server);
-    server.on('connection', (socket) => this.#accepted(socket));
+    let serverEnd: ServerEnd | undefined;
+    server.on('listening', () => { serverEnd = endOf(server); });
+    server.on('connection', (socket) => this.#accepted(socket, serverEnd));
     server.on('error', (error) => this.#failed(error));
     server.listen({ fd: dup(fd) });
   }
 
-  #accepted(socket: net.Socket): void {
+  #accepted(socket: net.Socket, serverEnd: ServerEnd | undefined): void {
     socket.on('error', ignore);
     this.#clients++;
     if (this.#full()) {
       this.#stopListening();
       this.#options.full();
     }
-    this.#options.client(socket);
+    this.#options.client(socket, serverEnd);
   }
 
   #stopListening(): void {
@@ -107,6 +112,12 @@ export class Acceptor {
       this.#listen();
     });
   }
+}
+
+function endOf(server: net.Server): ServerEnd | undefined {
+  const bound = server.address();
+  if (bound === null || typeof bound === 'string' || bound.address === '0.0.0.0' || bound.address === '::') return undefined;
+  return { address: bound.address, port: bound.port };
 }
 
 /** Whoever uses the socket listens for errors too; this one is there from its birth. */

@@ -10,6 +10,7 @@ import type { MasterRow } from '../config/master-cf.ts';
 import type { Log } from '../log/log.ts';
 import type { Directory } from '../ipc/directory.ts';
 import type { MaybePromise } from '../text/maybe.ts';
+import type { QueueStore } from '../queue/store.ts';
 import type { Clock } from './clock.ts';
 import type { Ending } from './ending.ts';
 
@@ -40,8 +41,22 @@ export interface Session {
   readonly socket: net.Socket;
   readonly log: Log;
   readonly slot: number;
+  /** Where the client came in, when the listener is bound to one address. */
+  readonly serverEnd?: { readonly address: string; readonly port: number } | undefined;
   /** Set when this process is to end: sessions without work under way should close, others finish first. */
   readonly ending: Ending;
+  /** For a connection that carries several requests at once: a number of its own for each, as other services give one to each client. */
+  readonly requests?: RequestSlots;
+}
+
+/** Numbers for the requests that a service works on at once. */
+export interface RequestSlots {
+  /** So many may be worked on at once in this process: the row's limit. */
+  readonly limit: number;
+  take(): number;
+  give(slot: number): void;
+  /** The log that carries this number. */
+  voice(slot: number): Log;
 }
 
 /** Everything a service is given. Time, luck, the network and other services reach it only through here. */
@@ -51,6 +66,8 @@ export interface Tools {
   readonly log: Log;
   readonly clock: Clock;
   readonly services: Directory;
+  /** The queue; in the process that runs cleanup and the queue manager its journal is part of it. */
+  readonly store: QueueStore;
   /** Ends this process after the current clients, because a table or file changed under it (as Postfix does). */
   readonly restart: (reason: string) => void;
 }
@@ -64,8 +81,8 @@ export interface Service {
   readonly calls?: object;
   /** After privileges were dropped and sockets are served. */
   start?(): MaybePromise<void>;
-  /** No new clients come; finish what is under way, write back what must be kept. The process ends after this. */
-  drain?(): MaybePromise<void>;
+  /** No new clients come; finish what is under way, write back what must be kept. The process ends after this; `final`: the mail system too. */
+  drain?(final: boolean): MaybePromise<void>;
   /** True while there is work under way that is not a client (deliveries, timers that matter): keeps the process from idling out. */
   busy?(): boolean;
 }

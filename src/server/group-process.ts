@@ -11,6 +11,7 @@ import { changeRoot, openDescriptors, openFileLimit } from '../host/process.ts';
 import { trimMemory } from '../host/memory.ts';
 import { createDirectory } from '../ipc/link.ts';
 import { createLog, type Log, type LogSink } from '../log/log.ts';
+import type { QueueStore } from '../queue/store.ts';
 import { sinkOf } from '../log/target.ts';
 import type { Clock } from './clock.ts';
 import type { Daemon, Service } from './daemon.ts';
@@ -18,6 +19,7 @@ import { Ending } from './ending.ts';
 import { Lifetime, totalUses } from './lifetime.ts';
 import { LoneLock } from './lone-lock.ts';
 import type { ProcessOrder, Report, ServiceOrder, Word } from './order.ts';
+import { queueOf } from './process-queue.ts';
 import { ServiceRun, type Host } from './service-run.ts';
 import { Slots } from './slots.ts';
 
@@ -58,6 +60,7 @@ export class GroupProcess {
   readonly #indexes = new Map<ServiceOrder, number>();
   /** Clients that our descriptors are enough for. */
   readonly #means = Math.max(1, Math.floor((openFileLimit() - reserve) / perClient));
+  #store: QueueStore | undefined;
   #opening: number | undefined;
   #ended = false;
   #trimmed = false;
@@ -66,7 +69,7 @@ export class GroupProcess {
   constructor(order: ProcessOrder, surroundings: Surroundings) {
     this.#order = order;
     this.#surroundings = surroundings;
-    this.#sink = sinkOf(order.log);
+    this.#sink = sinkOf(order.log, 'services');
     // Until main.cf is read nobody knows syslog_name.
     let name = 'postfix';
     this.#log = this.#createLog(`${name}/${order.title}`);
@@ -91,6 +94,8 @@ export class GroupProcess {
     if (this.#runs.size === 0) this.#exit(1);
     this.#drop();
     if (this.#ended) return;
+    // Mail that a process that died has left is in the queue again before the first client is heard.
+    await this.#store?.residents?.recover();
     await Promise.all([...this.#runs.values()].map((run) => run.start()));
     this.#surroundings.report({ kind: 'ready' });
     this.#settle();
@@ -148,7 +153,13 @@ export class GroupProcess {
       limits: { timeout: config.get('ipc_timeout') * 1000, idle: config.get('ipc_idle') * 1000, retries: connectionRetries },
     });
     const { clock } = this.#surroundings;
-    return daemon.open({ row: order.row, config, log, clock, services, restart: (reason) => this.#restart(log, reason) });
+    return daemon.open({ row: order.row, config, log, clock, services, store: this.#queue(), restart: (reason) => this.#restart(log, reason) });
+  }
+
+  /** One for all services of the process. */
+  #queue(): QueueStore {
+    this.#store ??= queueOf(this.#order.services, this.#base, this.#surroundings.clock, this.#log);
+    return this.#store;
   }
 
   #serviceLog(order: ServiceOrder): Log {
@@ -242,14 +253,17 @@ export class GroupProcess {
   /** The end, at most `patience` milliseconds away. Asked again, the shorter patience holds. */
   async #end(patience: number): Promise<void> {
     this.#surroundings.clock.after(patience, () => this.#exit(0));
-    if (this.#ended) return;
+    if (this.#ended) {
+      if (patience <= stopPatience) await this.#store?.residents?.retire(true);
+      return;
+    }
     this.#ended = true;
     for (const run of this.#runs.values()) run.close();
     this.#forgetLone();
     this.#surroundings.report({ kind: 'retiring' });
     await this.#newcomers(patience);
     this.#ending.request();
-    await Promise.all([...this.#runs.values()].map((run) => run.drain().catch((error) => this.panic(error))));
+    await Promise.all([...this.#runs.values()].map((run) => run.drain(patience <= stopPatience).catch((error) => this.panic(error))));
     await this.#clientsGone();
     this.#exit(0);
   }

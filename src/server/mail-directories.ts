@@ -26,10 +26,10 @@ export interface MailDirectory {
   readonly shared?: true;
 }
 
-/** postfix-files: what stands in the queue directory. */
+/** postfix-files: what stands in the queue directory, and the journal. */
 export const queueDirectories: readonly MailDirectory[] = [
   { name: '', mode: 0o755, owner: 'root' },
-  ...['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming', 'private', 'saved', 'tlstrace', 'trace']
+  ...['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming', 'journal', 'private', 'saved', 'tlstrace', 'trace']
     .map((name) => ({ name, mode: 0o700, owner: 'owner' as const })),
   { name: 'maildrop', mode: 0o730, owner: 'owner', shared: true },
   { name: 'public', mode: 0o710, owner: 'owner', shared: true },

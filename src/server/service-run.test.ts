@@ -54,7 +54,7 @@ async function stage(service: Service, { limit = 0, numbered = true } = {}): Pro
     },
     close: async () => {
       run.close();
-      await run.drain();
+      await run.drain(true);
       rmSync(directory, { recursive: true });
     },
   };

@@ -6,9 +6,9 @@
  */
 import type net from 'node:net';
 import type { Log } from '../log/log.ts';
-import { Acceptor } from './acceptor.ts';
+import { Acceptor, type ServerEnd } from './acceptor.ts';
 import type { Clock } from './clock.ts';
-import type { Service } from './daemon.ts';
+import type { RequestSlots, Service } from './daemon.ts';
 import type { Ending } from './ending.ts';
 import type { LoneLock } from './lone-lock.ts';
 import type { ServiceOrder } from './order.ts';
@@ -41,6 +41,7 @@ export class ServiceRun {
   readonly #host: Host;
   readonly #lock: LoneLock | undefined;
   readonly #acceptor: Acceptor;
+  readonly #requests: RequestSlots;
   #triggers: Buffer[] = [];
   #state: 'opened' | 'started' | 'closed' = 'opened';
   #uses = 0;
@@ -54,9 +55,10 @@ export class ServiceRun {
     const { descriptors, limit } = order;
     this.#acceptor = new Acceptor({
       descriptors, limit, log, clock: host.clock,
-      client: (socket) => this.#accepted(socket),
+      client: (socket, serverEnd) => this.#accepted(socket, serverEnd),
       full: () => host.full(this),
     });
+    this.#requests = requestSlots(limit, log, host);
   }
 
   /** Clients and triggers served so far. */
@@ -97,11 +99,11 @@ export class ServiceRun {
   }
 
   /** Finish what is under way and let go of the lock. */
-  async drain(): Promise<void> {
+  async drain(final: boolean): Promise<void> {
     const started = this.#state === 'started';
     this.#state = 'closed';
     try {
-      if (started) await this.#service.drain?.();
+      if (started) await this.#service.drain?.(final);
     } finally {
       this.#lock?.release();
     }
@@ -116,8 +118,8 @@ export class ServiceRun {
     for (const request of this.#triggers.splice(0)) this.#trigger(request);
   }
 
-  #accepted(socket: net.Socket): void {
-    if (this.#service.client !== undefined) this.#session(socket);
+  #accepted(socket: net.Socket, serverEnd: ServerEnd | undefined): void {
+    if (this.#service.client !== undefined) this.#session(socket, serverEnd);
     else this.#triggered(socket);
   }
 
@@ -126,12 +128,12 @@ export class ServiceRun {
     this.#host.used(this);
   }
 
-  #session(socket: net.Socket): void {
+  #session(socket: net.Socket, serverEnd: ServerEnd | undefined): void {
     const { slots, numbered, ending } = this.#host;
     const slot = slots.take();
     const log = numbered ? this.#log.numbered(sessionNumber(process.pid, slot)) : this.#log;
     this.#host.occupied(this, true);
-    this.#serve({ socket, log, slot, ending }).then(() => {
+    this.#serve({ socket, log, slot, serverEnd, ending, requests: this.#requests }).then(() => {
       this.#farewell(socket);
       slots.give(slot);
       this.#used();
@@ -186,4 +188,14 @@ export class ServiceRun {
       this.#log.warning(`${this.order.row.program}: unexpected error: ${(error as Error).stack ?? String(error)}`);
     }
   }
+}
+
+function requestSlots(limit: number, log: Log, { slots, numbered }: Host): RequestSlots {
+  const voices: Log[] = [];
+  return {
+    limit,
+    take: () => slots.take(),
+    give: (slot) => slots.give(slot),
+    voice: (slot) => (numbered ? voices[slot] ??= log.numbered(sessionNumber(process.pid, slot)) : log),
+  };
 }

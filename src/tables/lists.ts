@@ -11,7 +11,7 @@ import type { Configuration } from '../config/configuration.ts';
 import { parseIpAddress } from '../text/cidr.ts';
 import { mailhostAddress } from '../text/hostname.ts';
 import { domainList, hostList, stringList, type MatchList, type MatchSources } from '../text/match-list.ts';
-import { chain, type MaybePromise } from '../text/maybe.ts';
+import { chain, isPending, type MaybePromise } from '../text/maybe.ts';
 import { parentsMatch, type AddressRules } from './mail-address-find.ts';
 import { openTable } from './open.ts';
 import { TableTrouble, type TableContext } from './table.ts';
@@ -50,8 +50,22 @@ export function domainsWithParents(name: string, config: Configuration, context:
 /** Clients by name or address (mynetworks, smtpd_authorized_*_hosts, ...). */
 export function clients(name: string, config: Configuration, context: TableContext): (host: string, address: string) => MaybePromise<boolean> {
   const list = hostList(name, config.text(name), matchSources(context), { parents: parentsMatch(name, context) });
-  return (host, address) => listed(list, host, address);
+  if (!list.isConstant) return (host, address) => listed(list, host, address);
+  const known = new Map<string, boolean>();
+  return (host, address) => {
+    const client = `${host}[${address}]`;
+    const found = known.get(client);
+    if (found !== undefined) return found;
+    const answer = listed(list, host, address);
+    if (isPending(answer)) return answer;
+    if (known.size >= clientsKnown) known.clear();
+    known.set(client, answer);
+    return answer;
+  };
 }
+
+/** Clients of late whose answer a list without tables need not find anew. */
+const clientsKnown = 1000;
 
 /** Is this domain (or address literal) this machine: mydestination, inet_interfaces, proxy_interfaces? resolve_local(3). */
 export function localDomains(config: Configuration, context: TableContext): Question {

@@ -31,7 +31,11 @@ export function allDigits(text: string): boolean {
 }
 
 export function allPrintable(text: string): boolean {
-  return every(text, isPrintable);
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code < 32 || code > 126) return false;
+  }
+  return true;
 }
 
 export function allPrintableOrTab(text: string): boolean {
@@ -40,7 +44,8 @@ export function allPrintableOrTab(text: string): boolean {
 
 /** Is every byte below 128? */
 export function isAscii(text: string): boolean {
-  return every(text, (code) => code < 128);
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 127) return false;
+  return true;
 }
 
 function every(text: string, accept: (code: number) => boolean): boolean {
@@ -52,7 +57,7 @@ function every(text: string, accept: (code: number) => boolean): boolean {
 export function lowerAscii(text: string): string {
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (code >= 65 && code <= 90) return text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
+    if (code >= 65 && code <= 90) return isAscii(text) ? text.toLowerCase() : text.replace(/[A-Z]+/g, (capitals) => capitals.toLowerCase());
   }
   return text;
 }

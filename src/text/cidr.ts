@@ -11,10 +11,29 @@ export function parseIpAddress(text: string): Uint8Array | undefined {
   return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
 }
 
+const DOT = 46;
+
 function parseIpv4(text: string): Uint8Array | undefined {
-  const numbers = text.split('.');
-  if (numbers.length !== 4 || !numbers.every((number) => /^(?:0|[1-9][0-9]{0,2})$/.test(number) && Number(number) < 256)) return undefined;
-  return Uint8Array.from(numbers, Number);
+  if (text.length > 15) return undefined;
+  const bytes = new Uint8Array(4);
+  let field = 0;
+  let value = -1;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === DOT) {
+      if (value < 0 || field === 3) return undefined;
+      bytes[field++] = value;
+      value = -1;
+    } else {
+      // A second digit behind a leading zero is none.
+      if (code < 48 || code > 57 || value === 0) return undefined;
+      value = (value < 0 ? 0 : value * 10) + code - 48;
+      if (value > 255) return undefined;
+    }
+  }
+  if (field !== 3 || value < 0) return undefined;
+  bytes[3] = value;
+  return bytes;
 }
 
 function parseIpv6(text: string): Uint8Array | undefined {

@@ -111,3 +111,7 @@ test('a comment behind text ends the list, with a warning', async () => {
 test('an exclamation mark without a pattern is an error', () => {
   assert.throws(() => stringList('list', 'a ! b', sources), new MatchListError("list: no pattern after '!'"));
 });
+
+for (const [list, want] of [
+  ['127.0.0.0/8 [::1] .example.org', true], ['', true], ['a.example hash:/names', false], ['/list', false], ['!/commented', true],
+] as const) test(`${list}: ${want ? 'the same for ever' : 'may change'}`, () => assert.equal(hostList('mynetworks', list, sources).isConstant, want));

@@ -82,6 +82,11 @@ export class MatchList {
     return this.#patterns.length === 0;
   }
 
+  /** No tables: the answer is the same as long as the list lives. */
+  get isConstant(): boolean {
+    return this.#patterns.every(({ table }) => table === undefined);
+  }
+
   /** One argument per thing to match: (string), (hostname), (address) or (hostname, address). */
   match(...args: readonly string[]): MaybePromise<MatchAnswer> {
     return this.#patterns.length === 0 ? false : this.#scan(args.map(foldCase), 0);

@@ -29,7 +29,9 @@ function secondByteFits(lead: number, second: number): boolean {
 
 /** Is the whole byte string well-formed UTF-8? ASCII is. */
 export function isUtf8(text: string): boolean {
-  for (let at = 0; at < text.length; ) {
+  let at = 0;
+  while (at < text.length && text.charCodeAt(at) < 0x80) at++;
+  while (at < text.length) {
     const length = utf8LengthAt(text, at);
     if (length === 0) return false;
     at += length;

@@ -27,7 +27,7 @@ export class MachineTheatre {
   drain(): void {
     for (let step = this.session.next(); step !== undefined; step = this.session.next()) {
       switch (step.kind) {
-        case 'send': this.#hear(step.bytes.toString('latin1')); break;
+        case 'send': this.#hear(step.bytes); break;
         case 'content': this.content += step.chunk.toString('latin1'); break;
         case 'abort': this.content = ''; break;
         case 'close': this.heard.push(closed); break;

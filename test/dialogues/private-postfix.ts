@@ -99,7 +99,7 @@ function layOut(directory: string, { mailOwner, setgidGroup }: Release): void {
   make('queue/public', 0o710, group);
 }
 
-const queueDirectories = ['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming', 'private', 'saved', 'trace'];
+const queueDirectories = ['active', 'bounce', 'corrupt', 'defer', 'deferred', 'flush', 'hold', 'incoming', 'journal', 'private', 'saved', 'trace'];
 
 function numberOf(database: 'passwd' | 'group', name: string): number {
   return Number(execFileSync('getent', [database, name], { encoding: 'latin1' }).split(':')[2]);

@@ -5,8 +5,10 @@
 import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import { instanceAccounts } from '../../tools/accounts.mjs';
-import { freePort, Instance } from '../instance.ts';
-import { openSink, type Sink } from './sink.ts';
+import { journaled } from '../../src/queue/journal-listing.ts';
+import { QueuePaths } from '../../src/queue/queue-paths.ts';
+import { freePort, Instance, type InstanceOptions } from '../instance.ts';
+import { openSink, type Sink, type SinkPlace } from './sink.ts';
 
 /** Whose mailbox and program: as root an account that is not the mail system's own; else ourselves. */
 const localUser = process.getuid!() !== 0 ? userInfo().username : instanceAccounts().owner === 'nobody' ? 'daemon' : 'nobody';
@@ -39,6 +41,12 @@ anvil unix - - n - 1 anvil
 stub unix - n n - 1 pipe user=${localUser} argv=${stub}
 `;
 
+export interface RouteOptions extends Pick<InstanceOptions, 'below'> {
+  /** Further lines of main.cf. */
+  readonly mainCf?: string;
+  readonly sink?: SinkPlace;
+}
+
 export class Routes {
   readonly instance: Instance;
   readonly port: number;
@@ -55,10 +63,10 @@ export class Routes {
     this.recipients = ['joe@relay.example.test', 'joe@virtual.example.test', `${localUser}@local.example.test`, 'joe@pipe.example.test'];
   }
 
-  static async open(mainCf = ''): Promise<Routes> {
+  static async open({ mainCf = '', sink: sinkPlace, ...place }: RouteOptions = {}): Promise<Routes> {
     const [port, taken] = [await freePort(), [] as string[]];
-    const sink = await openSink((text) => taken.push(text));
-    const instance = await Instance.create({ masterCf: '', compiled: true });
+    const sink = await openSink((text) => taken.push(text), sinkPlace);
+    const instance = await Instance.create({ masterCf: '', compiled: true, ...place });
     const { directory } = instance;
     instance.masterCf(rows(port, `${directory}/stub`));
     instance.mainCf(mainLines(directory, sink.port) + impatience + mainCf);
@@ -83,9 +91,11 @@ export class Routes {
 
   /** Messages in the queue; what a killed process has left half-written is none. */
   queued(): string[] {
-    const { directory } = this.instance;
-    return ['incoming', 'active', 'deferred', 'maildrop', 'corrupt', 'hold'].flatMap((queue) =>
-      (readdirSync(`${directory}/queue/${queue}`, { recursive: true }) as string[]).map((name) => `${queue}/${name}`).filter((name) => isMessage(`${directory}/queue/${name}`)));
+    const root = `${this.instance.directory}/queue`;
+    const files = ['incoming', 'active', 'deferred', 'maildrop', 'corrupt', 'hold'].flatMap((queue) =>
+      (readdirSync(`${root}/${queue}`, { recursive: true }) as string[]).map((name) => `${queue}/${name}`).filter((name) => isMessage(`${root}/${name}`)));
+    // The segments are large: looked into only when it depends on them.
+    return files.length > 0 ? files : Array.from(journaled(new QueuePaths({ hashQueueNames: '', hashQueueDepth: 1, root })), ({ queueId }) => `journal/${queueId}`);
   }
 
   async close(): Promise<void> {

@@ -14,7 +14,8 @@ export interface SendOptions {
   readonly count: number;
   readonly connections: number;
   readonly perConnection: number;
-  readonly size?: number;
+  /** Bytes of a message. */
+  readonly size?: number | (() => number);
   /** After each acknowledgement. */
   readonly acknowledged?: (count: number) => void;
 }
@@ -46,7 +47,7 @@ async function visit(options: SendOptions, next: () => string): Promise<void> {
   try {
     for (let turn = 0; turn < perConnection && account.acknowledged < count; turn++) {
       const recipient = next();
-      if (!(await handOver(client, account, account.message(sender, recipient, size), recipient))) await client.command('RSET');
+      if (!(await handOver(client, account, account.message(sender, recipient, typeof size === 'function' ? size() : size), recipient))) await client.command('RSET');
       else options.acknowledged?.(account.acknowledged);
     }
     await client.quit();

@@ -40,7 +40,7 @@ function maildirFiles(instance: Instance): string[] {
 }
 
 test(`idle: less than ${idleLimit / 1000} MB (proportional set size) in all processes together`, async (t) => {
-  const routes = await Routes.open('max_idle = 1s\n');
+  const routes = await Routes.open({ mainCf: 'max_idle = 1s\n' });
   t.after(() => routes.close());
   const { instance, port } = routes;
   await instance.start();
@@ -81,7 +81,7 @@ virtual_mailbox_limit = 0
 `;
 
 test('a message of 1 byte and one of 100 MB: both pass, and no process grows with them', async (t) => {
-  const routes = await Routes.open(roomy);
+  const routes = await Routes.open({ mainCf: roomy });
   t.after(() => routes.close());
   const { instance, port } = routes;
   await instance.start();

@@ -15,7 +15,9 @@ import { eventually } from '../instance.ts';
 
 const connections = 2000;
 const reloads = 40;
-const recipient = 'joe@virtual.example.test';
+/** By turns one that takes its time, so that deliveries outlast the queue manager that began them. */
+const recipients = ['joe@virtual.example.test', 'joe@relay.example.test'];
+const slowness = 300;
 const postfix = fileURLToPath(new URL('../../bin/postfix', import.meta.url));
 
 const followed = /\/master\[[0-9]+\]: reload -- version/;
@@ -23,6 +25,7 @@ const followed = /\/master\[[0-9]+\]: reload -- version/;
 interface Tally { served: number; readonly turnedAway: string[]; readonly cutOff: string[] }
 
 async function visit(port: number, account: Account, tally: Tally): Promise<void> {
+  const recipient = recipients[tally.served % recipients.length]!;
   const message = account.message('sender@client.example.test', recipient, 300);
   let client: SmtpClient | undefined;
   try {
@@ -39,7 +42,7 @@ async function visit(port: number, account: Account, tally: Tally): Promise<void
 }
 
 test(`reload ${reloads} times during ${connections} connections: none refused, nothing lost`, async (t) => {
-  const routes = await Routes.open();
+  const routes = await Routes.open({ sink: { wait: slowness } });
   t.after(() => routes.close());
   const { instance, port } = routes;
   await instance.start();

@@ -5,11 +5,11 @@
  */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';
-import { openSink } from '../faults/sink.ts';
+import { openSink, type SinkPlace } from '../faults/sink.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { submit } from '../submit.ts';
 
@@ -72,9 +72,9 @@ smtpd_peername_lookup = no
 `;
 
 /** Both systems on one queue directory; for `maker` the second domain is out of reach, for `taker` it is there. */
-async function open(t: TestContext, makerIsOurs: boolean): Promise<{ maker: System; taker: System; queue: string; sunk: string[] }> {
+async function open(t: TestContext, makerIsOurs: boolean, place: SinkPlace = {}): Promise<{ maker: System; taker: System; queue: string; sunk: string[] }> {
   const [closed, sunk] = [await freePort(), [] as string[]];
-  const sink = await openSink((text) => sunk.push(text));
+  const sink = await openSink((text) => sunk.push(text), place);
   const ports = async (): Promise<System['ports']> => ({ short: await freePort(), long: await freePort() });
   const [ourPorts, theirPorts] = [await ports(), await ports()];
   const debian = await DebianPostfix.create({ mainCf: mainCf(sink.port, makerIsOurs ? sink.port : closed), masterCf: masterCf(theirPorts) + theirRows });
@@ -227,5 +227,40 @@ for (const [name, makerIsOurs] of [["a queue that Debian's Postfix made, and Pos
       const expected = new RegExp(`Mail system is down -- accessing queue directly|${idOf(ids, 'damaged')}|${idOf(ids, 'torn')}`);
       assert.deepEqual(ours.lines(/panic|fatal|error:|warning:/).filter((line) => !expected.test(line)), []);
     });
+  });
+}
+
+function leftInJournal(queue: string): string[] {
+  return existsSync(`${queue}/journal`) ? readdirSync(`${queue}/journal`) : [];
+}
+
+/** Connections to one destination at a time: what may be under way when the mail system stops. */
+const concurrency = 20;
+
+for (const [name, makerIsOurs] of [["stopped while it delivers: Debian's Postfix, and Postern takes over", false], ["stopped while it delivers: Postern, and Debian's Postfix takes over", true]] as const) {
+  test(name, { skip: noDebianPostfix() }, async (t) => {
+    const { maker, taker, queue, sunk } = await open(t, makerIsOurs, { wait: 150 });
+    const sent: string[] = [];
+    await maker.house.start();
+    // Half of it waits in line when the stop comes, some has only just come.
+    for (let round = 0; round < 4; round++) {
+      const subjects = Array.from({ length: 20 }, (_, index) => `flying-${round}-${index}`);
+      await Promise.all(subjects.map((subject, index) =>
+        submit({ port: index % 2 === 0 ? maker.ports.short : maker.ports.long, sender, recipients: ['joe@live.example.test'], text: text(subject, `this is ${subject}\n`) })));
+      sent.push(...subjects);
+    }
+    await eventually('the first are delivered', () => sunk.length >= 5);
+    await maker.house.end();
+    const before = sunk.length;
+    assert.ok(before < sent.length, 'some was not delivered yet');
+    assert.deepEqual(leftInJournal(queue), [], 'there is no journal at rest');
+    await taker.house.start();
+    await eventually('all is delivered', () => new Set(sunk.map(subjectOf)).size === sent.length);
+    await eventually('the queue is empty', () => ['incoming', 'active', 'deferred'].every((each) => files(queue, each).length === 0));
+    assert.deepEqual(sunk.map(subjectOf).filter((subject) => !sent.includes(subject)), []);
+    assert.ok(sunk.length - sent.length <= concurrency, `${sunk.length - sent.length} were delivered twice`);
+    await taker.house.end();
+    assert.deepEqual(leftInJournal(queue), [], 'there is no journal at rest');
+    t.diagnostic(`${before} of ${sent.length} delivered before the stop, ${sunk.length - sent.length} twice`);
   });
 }

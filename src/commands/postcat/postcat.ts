@@ -3,10 +3,12 @@
  *
  * Ends with 0, or with 1 at the first file that cannot be opened or read; a file that is none of a queue gets a warning.
  */
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { once } from 'node:events';
 import { Configuration, configDirectory } from '../../config/configuration.ts';
 import { errorText } from '../../host/libc.ts';
+import { journaled } from '../../queue/journal-listing.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import { queueIdOk } from '../../queue/queue-id.ts';
 import { allDigits } from '../../text/ascii.ts';
@@ -89,8 +91,18 @@ function finder(config: Configuration, voice: Voice): (queueId: string) => Shown
         last = error;
       }
     }
+    for (const message of journaled(paths)) if (message.queueId === queueId) return { fd: descriptorOf(message.image()), path: `journal/${queueId}`, stream: false };
     return voice.fatal(`open queue file ${queueId}: ${errorText(last)}`);
   };
+}
+
+/** A file without a name that holds these bytes. */
+function descriptorOf(bytes: Buffer): number {
+  const directory = mkdtempSync(`${tmpdir()}/postcat-`);
+  const fd = openSync(`${directory}/message`, 'wx+', 0o600);
+  rmSync(directory, { recursive: true });
+  writeSync(fd, bytes, 0, bytes.length, 0);
+  return fd;
 }
 
 async function showFile(file: ShownFile, options: ShowOptions, voice: Voice, out: CommandStreams['stdout']): Promise<void> {

@@ -78,7 +78,7 @@ test('all parameters are printed in the order of their names', async (context) =
 });
 
 test('-C ours prints the names that Postfix does not have', async (context) => {
-  const ours = parameterNames().filter((name) => cardOf(name)?.ours).map((name) => `${name} = ${cardOf(name)!.default}\n`);
+  const ours = parameterNames().filter((name) => cardOf(name)?.ours).map((name) => `${`${name} = ${cardOf(name)!.default}`.trimEnd()}\n`);
   assert.equal((await place(context).run('-q', '-C', 'ours')).stdout, ours.join(''));
   assert.ok(ours.includes('service_client_limit = 10000\n'));
 });

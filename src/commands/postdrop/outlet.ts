@@ -13,29 +13,8 @@ import { MaildropFile } from '../../queue/maildrop-file.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import { QueueTrouble } from '../../queue/store.ts';
 import { timeValue } from '../../text/time.ts';
+import { NoOutlet, type Outlet } from '../../submission/outlet.ts';
 import type { Voice } from '../voice.ts';
-
-export interface Outlet {
-  /** '' when it is not told. */
-  readonly queueId: string;
-  put(type: number, payload?: string | Buffer): void;
-  /** To be awaited now and then, with much to put. */
-  drained(): Promise<void>;
-  /** After the end record. */
-  finish(): Promise<SubmissionOutcome>;
-  abort(): void;
-}
-
-/** No way leads to the queue, now. */
-export class NoOutlet extends Error {
-  /** Only because this user may not write to the maildrop. */
-  readonly denied: boolean;
-
-  constructor(text: string, denied: boolean) {
-    super(text);
-    this.denied = denied;
-  }
-}
 
 const saved: SubmissionOutcome = { status: cleanupStatus.ok, reason: '' };
 

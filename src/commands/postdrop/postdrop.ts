@@ -13,10 +13,12 @@ import { RecordReader } from '../../message/record-reader.ts';
 import { recordText, recordType, type QueueRecord } from '../../message/record.ts';
 import { SubmissionFilter } from '../../message/submission.ts';
 import { openSubmitters, type Submitters } from '../../tables/submitters.ts';
-import { TableTrouble, type TableContext } from '../../tables/table.ts';
+import type { TableContext } from '../../tables/table.ts';
 import { getopt } from '../../text/getopt.ts';
 import { byteStrings, runCommand, Voice, type Output } from '../voice.ts';
-import { NoOutlet, openOutlet, type Outlet } from './outlet.ts';
+import { NoOutlet, type Outlet } from '../../submission/outlet.ts';
+import { senderTrouble } from '../../submission/sender.ts';
+import { openOutlet } from './outlet.ts';
 
 export interface SubmissionStreams {
   readonly stdin: AsyncIterable<Uint8Array>;
@@ -155,16 +157,5 @@ class Intake {
     if (trouble === undefined) return;
     this.#status = trouble.status;
     this.#reason = trouble.reason;
-  }
-}
-
-/** Why this user may not send as `sender`, or undefined. */
-export async function senderTrouble(submitters: Submitters, uid: number, sender: string): Promise<{ status: number; reason: string } | undefined> {
-  try {
-    if (await submitters.maySendAs(uid, sender)) return undefined;
-    return { status: cleanupStatus.denied, reason: `not authorized to use sender='${sender}'` };
-  } catch (error) {
-    if (!(error instanceof TableTrouble)) throw error;
-    return { status: cleanupStatus.write, reason: `local_login_sender_maps table lookup error for '${error.table}'` };
   }
 }

@@ -8,6 +8,7 @@ import { becomeUser, isRoot } from '../../host/identity.ts';
 import type { Configuration } from '../../config/configuration.ts';
 import { ShowqReader, type ShowqEvent } from '../../ipc/showq.ts';
 import { ShapeTrouble } from '../../ipc/shape.ts';
+import { journaled } from '../../queue/journal-listing.ts';
 import { listQueues } from '../../queue/listing.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import { mailOwner } from '../../server/mail-owner.ts';
@@ -83,8 +84,9 @@ function fromDirectories(error: NodeJS.ErrnoException, renderer: Renderer, confi
 }
 
 function listingOptions(config: Configuration, voice: Voice): Parameters<typeof listQueues>[0] {
+  const paths = new QueuePaths({ hashQueueNames: config.get('hash_queue_names'), hashQueueDepth: config.get('hash_queue_depth') });
   return {
-    paths: new QueuePaths({ hashQueueNames: config.get('hash_queue_names'), hashQueueDepth: config.get('hash_queue_depth') }),
+    paths, journaled: () => journaled(paths),
     emptyAddress: config.get('empty_address_recipient'),
     duplicateLimit: config.get('duplicate_filter_limit'),
     utf8: config.get('smtputf8_enable'),

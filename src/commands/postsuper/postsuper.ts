@@ -13,6 +13,7 @@ import { getopt } from '../../text/getopt.ts';
 import { byteStrings, CommandFailed, runCommand, Voice, type Output } from '../voice.ts';
 import { operateOnAll, repairAll, type MassOperation } from './all-messages.ts';
 import { deleteOne, expireAndReleaseOne, expireOne, holdOne, releaseOne, requeueOne } from './one-message.ts';
+import { fileJournal } from './journal.ts';
 import { defaultQueues, workplace, type Counts, type Workplace } from './places.ts';
 
 const usage = 'usage: postsuper [-c config_dir] [-d queue_id (delete)] [-e queue_id (expire)] [-f queue_id (expire and/or un-hold)] '
@@ -60,6 +61,7 @@ export async function main(argv: string[], environment: NodeJS.ProcessEnv, strea
     const config = Configuration.load(configDirectory(line.directory, environment), { environment, warn: (text) => voice.warning(text) });
     enter(config, voice);
     const at = workplace(config, voice, line.queues.length > 0 ? line.queues : defaultQueues);
+    await fileJournal(config, at);
     try {
       await work(line, at, streams.stdin);
     } catch (error) {

@@ -10,7 +10,7 @@ import type { Readable, Writable } from 'node:stream';
 import { cleanupStatus } from '../../ipc/cleanup.ts';
 import { untilDrained, type SubmissionOutcome } from '../../ipc/submission.ts';
 import { RecordWriter } from '../../message/record-writer.ts';
-import type { Outlet } from '../postdrop/outlet.ts';
+import type { Outlet } from '../../submission/outlet.ts';
 
 type Child = ChildProcessByStdio<Writable, Readable, null>;
 

@@ -10,7 +10,7 @@ import { main as postdrop } from '../postdrop/postdrop.ts';
 import { main as rmail, senderIn } from '../rmail/rmail.ts';
 import { outcomeIn, valueIn } from './postdrop-program.ts';
 import { main as sendmail, type SendmailStreams } from './sendmail.ts';
-import { nameInGecos } from './user.ts';
+import { nameInGecos } from '../../submission/user.ts';
 
 const uid = process.getuid!();
 const login = getpwuid(uid)!.name;

@@ -1,22 +1,20 @@
 /**
  * sendmail(1): the program that other programs call to send mail, and much else by its many old names and options.
  *
- * Command line in command-line.ts, a message's way in enqueue.ts, SMTP on standard input and output in stand-alone.ts. Whatever goes
+ * Command line and a message's way in src/submission/, SMTP on standard input and output in stand-alone.ts. Whatever goes
  * wrong ends with status 75 (EX_TEMPFAIL), as Postfix's: the caller may try again.
  */
 import { Configuration, configDirectory } from '../../config/configuration.ts';
+import { getpwuid } from '../../host/identity.ts';
 import { errorText } from '../../host/libc.ts';
-import { rebuildAliases } from '../../tables/alias-command.ts';
+import { directoryOf, read, scan, type CommandLine, type Mode, type Words } from '../../submission/command-line.ts';
+import { enqueue, type Surroundings } from '../../submission/enqueue.ts';
+import { userOf } from '../../submission/user.ts';
+import { WayOut } from '../../submission/way-out.ts';
 import { openSubmitters } from '../../tables/submitters.ts';
 import { commandTables } from '../postdrop/postdrop.ts';
-import { main as postqueue } from '../postqueue/postqueue.ts';
 import { byteStrings, runCommand, Voice } from '../voice.ts';
-import { directoryOf, read, scan, type CommandLine, type Mode, type Words } from './command-line.ts';
-import { enqueue, type Surroundings } from './enqueue.ts';
-import { talkSmtp } from './stand-alone.ts';
-import { startMailSystem } from './start-mail-system.ts';
-import { currentUser } from './user.ts';
-import { openWay, WayOut } from './way-out.ts';
+import { openWay } from './way-out.ts';
 
 export interface SendmailStreams {
   readonly stdin: AsyncIterable<Uint8Array>;
@@ -66,6 +64,7 @@ function enter(directory: string, voice: Voice): void {
   }
 }
 
+// What few callers want is loaded when it is wanted.
 const perform: Readonly<Record<Mode, (call: Call) => Promise<number>>> = {
   deliver,
   list: (call) => queueCommand(call, 'display queue mode', ['-p']),
@@ -73,15 +72,18 @@ const perform: Readonly<Record<Mode, (call: Call) => Promise<number>>> = {
   nothing: async () => 0,
   aliases: async ({ line, config, voice, environment, streams }) => {
     noOperands(line, 'alias initialization mode', voice);
+    const { rebuildAliases } = await import('../../tables/alias-command.ts');
     return rebuildAliases(config.directory, environment, streams, line.aliases);
   },
   daemon: async ({ line, config, voice, environment }) => {
     noOperands(line, 'daemon mode', voice);
+    const { startMailSystem } = await import('./start-mail-system.ts');
     return startMailSystem(config, environment);
   },
   talk: async (call) => {
     noOperands(call.line, 'stand-alone mode', call.voice);
     const around = await welcome(call);
+    const { talkSmtp } = await import('./stand-alone.ts');
     await talkSmtp(around, call.streams, () => openWay(call.config, call.streams.stderr));
     return 0;
   },
@@ -97,10 +99,12 @@ async function deliver(call: Call): Promise<number> {
 
 /** Whoever takes the mail checks again; here it is said at once. */
 async function welcome({ config, voice, environment, streams }: Call): Promise<Surroundings> {
-  const user = currentUser(environment['NAME']);
+  const uid = process.getuid!();
+  const name = environment['NAME'];
+  const user = userOf(uid, name === undefined ? undefined : byteStrings([name])[0], getpwuid(uid));
   const submitters = openSubmitters(commandTables(config, voice));
-  const name = await submitters.refused(user.uid);
-  if (name !== undefined) voice.fatal(`User ${name}(${user.uid}) is not allowed to submit mail`);
+  const refused = await submitters.refused(user.uid);
+  if (refused !== undefined) voice.fatal(`User ${refused}(${user.uid}) is not allowed to submit mail`);
   return { config, voice, user, submitters, wayOut: new WayOut(() => openWay(config, streams.stderr)), stdin: streams.stdin, stdout: streams.stdout };
 }
 
@@ -110,6 +114,7 @@ function noOperands({ operands }: CommandLine, what: string, voice: Voice): void
 
 async function queueCommand({ line, config, voice, environment, streams }: Call, what: string, argv: readonly string[]): Promise<number> {
   noOperands(line, what, voice);
+  const { main: postqueue } = await import('../postqueue/postqueue.ts');
   const bytes = argv.map((word) => Buffer.from(word, 'latin1').toString('utf8'));
   return postqueue(['-c', Buffer.from(config.directory, 'latin1').toString('utf8'), ...bytes], environment, streams);
 }

@@ -19,10 +19,10 @@ import type { Question, SmtpServerStep, Verdict } from '../../protocol/smtp-serv
 import type { Configuration } from '../../config/configuration.ts';
 import { lowerAscii, splitList } from '../../text/ascii.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
-import { NoOutlet, type Outlet } from '../postdrop/outlet.ts';
-import { senderTrouble } from '../postdrop/postdrop.ts';
-import type { Surroundings } from './enqueue.ts';
-import { MessageLines } from './message-lines.ts';
+import type { Surroundings } from '../../submission/enqueue.ts';
+import { MessageLines } from '../../submission/message-lines.ts';
+import { NoOutlet, type Outlet } from '../../submission/outlet.ts';
+import { senderTrouble } from '../../submission/sender.ts';
 
 const client = { name: 'localhost', address: '127.0.0.1', label: 'localhost[127.0.0.1]' } as const;
 const accepted: Verdict = { accept: true };
@@ -92,7 +92,7 @@ class StandAlone {
 
   async #perform(step: SmtpServerStep): Promise<void> {
     switch (step.kind) {
-      case 'send': return this.#send(step.bytes);
+      case 'send': return this.#send(Buffer.from(step.bytes, 'latin1'));
       case 'ask': return this.#machine.answer(await this.#answer(step.question));
       case 'content': {
         this.#lines!.push(step.chunk);

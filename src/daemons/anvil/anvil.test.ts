@@ -91,6 +91,6 @@ test('the process stays while there is something to remember, and tells what it 
   assert.match(lines[1]!, /^statistics: max connection count 1 for \(smtp:192\.0\.2\.1\) at /);
   assert.match(lines[2]!, /^statistics: max cache size 1 at /);
   near.connect({ client: 'smtp:192.0.2.1' });
-  await service.drain!();
+  await service.drain!(true);
   assert.equal(lines.length, 6);
 });

@@ -5,7 +5,6 @@ import type { Directory } from '../../ipc/directory.ts';
 import type { Log } from '../../log/log.ts';
 import { sendOption } from '../../message/envelope-names.ts';
 import type { View } from '../../parameters/parameters.ts';
-import { storeFor } from '../../queue/file-store.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { LogName, QueueStore } from '../../queue/store.ts';
 import type { Clock } from '../../server/clock.ts';
@@ -50,9 +49,8 @@ export interface Desk {
 }
 
 /** Fails (fatal) for a notify_classes that has unknown words. */
-export function openDesk({ config, log, clock, services, row }: Tools): Desk {
+export function openDesk({ config, log, clock, services, row, store }: Tools): Desk {
   const view = config.view(bounceParameters);
-  const store = storeFor(view, '', () => clock.now());
   const service = row.service as LogName;
   const paths = new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth });
   const patience = { attempts: view.deliver_lock_attempts, delay: view.deliver_lock_delay * 1000 };

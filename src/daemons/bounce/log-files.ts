@@ -4,8 +4,9 @@
  * An entry is on disk (fsync) when `append` resolves. Entries that come for a message while one is being written go to the disk
  * together. Trouble is a QueueTrouble, and the file is then as long as it was before: never half an entry that somebody counts on.
  */
-import { constants } from 'node:fs';
-import { access, open, type FileHandle } from 'node:fs/promises';
+import { closeSync, constants, fstatSync, fsync, ftruncateSync, openSync, writeSync } from 'node:fs';
+import { access } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { lockPatiently, type LockPatience } from '../../host/locks.ts';
 import { makeDirectories, type QueuePaths } from '../../queue/queue-paths.ts';
 import { readLog, type LogEntry } from '../../queue/report-log.ts';
@@ -94,28 +95,29 @@ export class LogFiles {
     return this.#options.paths.path(this.#options.service, queueId);
   }
 
+  // Many messages may be deferred at once: only what waits for the disk, the flush, leaves the thread.
   async #write(queueId: string, text: string): Promise<void> {
     const { service, patience } = this.#options;
-    const file = await this.#open(queueId);
+    const fd = this.#open(queueId);
     try {
-      if (!await lockPatiently(file.fd, 'flock', 'exclusive', patience)) throw new QueueTrouble('EAGAIN', `lock file ${service} ${queueId}: in use`);
-      await appendDurably(file, Buffer.from(text, 'latin1'));
+      if (!await lockPatiently(fd, 'flock', 'exclusive', patience)) throw new QueueTrouble('EAGAIN', `lock file ${service} ${queueId}: in use`);
+      await appendDurably(fd, Buffer.from(text, 'latin1'));
     } catch (error) {
       throw QueueTrouble.from(error, `append file ${service} ${queueId}`);
     } finally {
-      await file.close();
+      closeSync(fd);
     }
   }
 
-  async #open(queueId: string): Promise<FileHandle> {
+  #open(queueId: string): number {
     const path = this.#path(queueId);
     try {
       try {
-        return await open(path, appendFlags, mode);
+        return openSync(path, appendFlags, mode);
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
         makeDirectories(path);
-        return await open(path, appendFlags, mode);
+        return openSync(path, appendFlags, mode);
       }
     } catch (error) {
       throw QueueTrouble.from(error, `open file ${this.#options.service} ${queueId}`);
@@ -123,13 +125,15 @@ export class LogFiles {
   }
 }
 
-async function appendDurably(file: FileHandle, bytes: Buffer): Promise<void> {
-  const { size } = await file.stat();
+const flush = promisify(fsync);
+
+async function appendDurably(fd: number, bytes: Buffer): Promise<void> {
+  const { size } = fstatSync(fd);
   try {
-    for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
-    await file.sync();
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+    await flush(fd);
   } catch (error) {
-    await file.truncate(size);
+    ftruncateSync(fd, size);
     throw error;
   }
 }

@@ -12,6 +12,7 @@ import { createLog } from '../../log/log.ts';
 import { emptyEnvelope, writeEnvelope, writeExtracted } from '../../message/envelope.ts';
 import { encodeRecord, recordType } from '../../message/record.ts';
 import { RecordWriter } from '../../message/record-writer.ts';
+import { storeFor } from '../../queue/file-store.ts';
 import { daemon } from './bounce.ts';
 import type { Dsn, Recipient } from './log-entry.ts';
 
@@ -61,7 +62,9 @@ export class Bench {
     const clock = { now: () => now * 1000, monotonic: () => 0, after: () => ({ cancel: () => undefined }) };
     const log = createLog({ write, flush: () => undefined }, 'postfix/bounce', 1, exit);
     const services = { cleanup: () => ({ open: (options: CleanupOptions) => this.#session(options) }) } as unknown as Directory;
-    const service = await daemon.open({ row, config: Configuration.load(this.directory), log, clock, services, restart: () => undefined });
+    const config = Configuration.load(this.directory);
+    const store = storeFor(config.view(['hash_queue_names', 'hash_queue_depth', 'enable_long_queue_ids']), '', () => clock.now());
+    const service = await daemon.open({ row, config, log, clock, services, store, restart: () => undefined });
     return service.calls as Calls<typeof bounceService>;
   }
 

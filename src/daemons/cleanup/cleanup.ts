@@ -9,7 +9,6 @@ import { serveCleanup } from '../../ipc/cleanup-server.ts';
 import type { Cleanup } from '../../ipc/cleanup.ts';
 import { rewriteService } from '../../ipc/rewrite.ts';
 import { quote822Local, unquote822Local } from '../../message/address.ts';
-import { storeFor } from '../../queue/file-store.ts';
 import type { Daemon, Service, Tools } from '../../server/daemon.ts';
 import { addressRules, localDomains } from '../../tables/lists.ts';
 import { addressTableSearch, findAddress } from '../../tables/mail-address-find.ts';
@@ -35,7 +34,7 @@ export const daemon: Daemon = {
 
 function open(tools: Tools): Service {
   const context = cleanupContext(tools);
-  const calls: Cleanup = { open: (options) => new MessageSession(context, options) };
+  const calls: Cleanup = { open: (options) => new MessageSession(context, options), reserve: () => context.store.reserve?.(context.view.enable_long_queue_ids) };
   return { calls, client: ({ socket, log, ending }) => serveCleanup(socket, calls, log, ending) };
 }
 
@@ -49,7 +48,7 @@ function cleanupContext(tools: Tools): CleanupContext {
   const rewrite = services.connect(rewriteService, view.rewrite_service_name);
   return {
     view, log, clock, services, rewrite,
-    store: storeFor(view, '', () => clock.now()),
+    store: tools.store,
     bounce: services.connect(bounceService, view.bounce_service_name),
     trace: services.connect(bounceService, view.trace_service_name),
     virtualAliases: virtualAliases.isEmpty ? undefined : virtualAliases,

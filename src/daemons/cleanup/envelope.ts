@@ -10,11 +10,12 @@ import { parseTimeRecord } from '../../message/envelope.ts';
 import { dsnNotifyValid } from '../../message/dsn.ts';
 import { fixedNumber, parseSize, recordType, segmentTypes, typeIn } from '../../message/record.ts';
 import { isAscii } from '../../text/ascii.ts';
+import { chain, type MaybePromise } from '../../text/maybe.ts';
 import type { CleanupContext } from './context.ts';
 import { addRecipient, noWishes, type RecipientWishes } from './recipients.ts';
 import type { MessageState } from './state.ts';
 
-type Treat = (intake: EnvelopeIntake, text: string) => void | Promise<void>;
+type Treat = (intake: EnvelopeIntake, text: string) => MaybePromise<void>;
 
 /** Record types that stand among recipients and do not end their group. */
 const recipientTypes = segmentTypes.envelopeRecipients;
@@ -30,7 +31,7 @@ export class EnvelopeIntake {
     this.state = state;
   }
 
-  record(type: number, text: string): void | Promise<void> {
+  record(type: number, text: string): MaybePromise<void> {
     if (type === recordType.flags) return this.#extraFlags(text);
     if (!typeIn(segmentTypes.envelope, type)) return this.bad(`unexpected record type ${type} in envelope`);
     if (!this.#inRecipients && type !== recordType.message && typeIn(recipientTypes, type) && !this.#beginRecipients()) return;
@@ -63,10 +64,10 @@ export class EnvelopeIntake {
   }
 }
 
-async function recipient(intake: EnvelopeIntake, text: string): Promise<void> {
+function recipient(intake: EnvelopeIntake, text: string): MaybePromise<void> {
   const { wishes } = intake;
   intake.wishes = noWishes();
-  await addRecipient(intake.context, intake.state, text, wishes);
+  return addRecipient(intake.context, intake.state, text, wishes);
 }
 
 function time({ state, context }: EnvelopeIntake, text: string): void {
@@ -77,12 +78,14 @@ function time({ state, context }: EnvelopeIntake, text: string): void {
   state.attribute(attributeName.createTime, Math.floor(context.clock.now() / 1000));
 }
 
-async function sender(intake: EnvelopeIntake, text: string): Promise<void> {
+function sender(intake: EnvelopeIntake, text: string): MaybePromise<void> {
   const { state, context } = intake;
   if (state.sender !== undefined) return intake.bad('multiple envelope sender records');
-  state.sender = await context.fullAddress(text);
-  if (!isAscii(state.sender)) state.noteUtf8(sendOption.smtputf8Sender);
-  state.put(recordType.sender, state.sender);
+  return chain(context.fullAddress(text), (full) => {
+    state.sender = full;
+    if (!isAscii(full)) state.noteUtf8(sendOption.smtputf8Sender);
+    state.put(recordType.sender, full);
+  });
 }
 
 function fullName({ state }: EnvelopeIntake, text: string): void {

@@ -11,6 +11,7 @@ import { attributeName, queueFlagsOfNotify, sendOption } from '../../message/env
 import { dsnNotify } from '../../message/dsn.ts';
 import { recordType } from '../../message/record.ts';
 import { isAscii } from '../../text/ascii.ts';
+import { chain, type MaybePromise } from '../../text/maybe.ts';
 import type { CleanupContext } from './context.ts';
 import { isNew } from './duplicates.ts';
 import type { MessageState } from './state.ts';
@@ -29,20 +30,25 @@ export const noWishes = (): RecipientWishes => ({ originalAddress: undefined, ds
 const reportLimit = 1000;
 
 /** Put in a recipient as the client named it. */
-export async function addRecipient(context: CleanupContext, state: MessageState, address: string, wishes: RecipientWishes): Promise<void> {
-  const full = await context.fullAddress(address === '' ? 'MAILER-DAEMON' : address);
+export function addRecipient(context: CleanupContext, state: MessageState, address: string, wishes: RecipientWishes): MaybePromise<void> {
+  return chain(context.fullAddress(address === '' ? 'MAILER-DAEMON' : address), (full) => rewritten(context, state, address, full, wishes));
+}
+
+function rewritten(context: CleanupContext, state: MessageState, address: string, full: string, wishes: RecipientWishes): MaybePromise<void> {
   state.recipient = full;
   const original = wishes.originalAddress ?? address;
-  if (!isAscii(full)) state.noteUtf8(sendOption.smtputf8Recipient);
-  const isUtf8 = !isAscii(full) && (state.sendOptions & sendOption.smtputf8Requested) !== 0;
+  const ascii = isAscii(full);
+  if (!ascii) state.noteUtf8(sendOption.smtputf8Recipient);
+  const isUtf8 = !ascii && (state.sendOptions & sendOption.smtputf8Requested) !== 0;
   // RFC 3461 section 5.2.1: without an ORCPT of the sender's, what came in here is the original recipient.
   if (wishes.dsnOrcpt === '') wishes.dsnOrcpt = `${isUtf8 ? 'utf-8' : 'rfc822'};${full}`;
   if (state.reported.length < reportLimit)
     state.reported.push({ address: full, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify });
-  if ((state.flags & cleanupFlag.mapOk) === 0 || context.virtualAliases === undefined) {
-    put(context, state, full, original, wishes);
-    return;
-  }
+  if ((state.flags & cleanupFlag.mapOk) === 0 || context.virtualAliases === undefined) return put(context, state, full, original, wishes);
+  return addExpanded(context, state, full, original, wishes);
+}
+
+async function addExpanded(context: CleanupContext, state: MessageState, full: string, original: string, wishes: RecipientWishes): Promise<void> {
   const results = await expandAlias(context, state, full);
   const isExpanded = results.length > 1 || results[0] !== full;
   const notify = isExpanded && wishes.dsnNotify & dsnNotify.success ? await expanded(context, state, full, original, wishes) : wishes.dsnNotify;
@@ -68,6 +74,5 @@ function put(context: CleanupContext, state: MessageState, address: string, orig
   }
   if (wishes.dsnOrcpt !== '') state.attribute(attributeName.dsnOrcpt, wishes.dsnOrcpt);
   state.put(recordType.originalRecipient, original);
-  state.put(recordType.recipient, address);
-  state.recipientCount++;
+  state.putRecipient(address);
 }

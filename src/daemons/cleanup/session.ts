@@ -10,7 +10,7 @@ import { attributeName, sendOption } from '../../message/envelope-names.ts';
 import { recordType, typeIn, segmentTypes } from '../../message/record.ts';
 import { ContentRecords } from '../../queue/content-records.ts';
 import { QueueTrouble } from '../../queue/store.ts';
-import { isPending } from '../../text/maybe.ts';
+import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { bounceRefused, canBounce } from './bounce.ts';
 import type { CleanupContext } from './context.ts';
 import { EnvelopeIntake, headerContext } from './envelope.ts';
@@ -29,6 +29,7 @@ export class MessageSession implements CleanupSession {
   readonly #state: MessageState;
   readonly #lineEnd: 'crlf' | 'lf';
   readonly #intake: EnvelopeIntake;
+  /** What came while something had to be waited for. */
   #line: Item[] = [];
   #waiting = 0;
   #busy = false;
@@ -42,7 +43,7 @@ export class MessageSession implements CleanupSession {
   constructor(context: CleanupContext, options: CleanupOptions) {
     this.#context = context;
     this.#lineEnd = options.lineEnd;
-    this.#state = new MessageState(context.store.create(), options.flags);
+    this.#state = new MessageState(context.store.create(options.reserved, context.view.enable_long_queue_ids), options.flags);
     this.#intake = new EnvelopeIntake(context, this.#state);
     if (options.flags & cleanupFlag.smtputf8) this.#state.sendOptions |= sendOption.smtputf8Requested;
   }
@@ -52,7 +53,8 @@ export class MessageSession implements CleanupSession {
   }
 
   record(type: number, text: string): void {
-    this.#put(() => this.#record(type, text));
+    if (this.#busy) this.#put(() => this.#record(type, text));
+    else if (!this.#over) this.#now(() => this.#record(type, text));
   }
 
   message(): void {
@@ -60,12 +62,13 @@ export class MessageSession implements CleanupSession {
   }
 
   content(chunk: Buffer): boolean {
-    this.#waiting += chunk.length;
+    if (this.#busy) this.#waiting += chunk.length;
     this.#put(chunk);
     return this.#waiting < enough && !this.#state.writer.full;
   }
 
   async drained(): Promise<void> {
+    if (!this.#busy && !this.#state.writer.full) return;
     while (this.#busy) await new Promise<void>((resolve) => this.#idle.push(resolve));
     await this.#state.writer.drained();
   }
@@ -76,7 +79,7 @@ export class MessageSession implements CleanupSession {
 
   async end(): Promise<CleanupReply> {
     this.#put(() => this.#complete());
-    await this.drained();
+    if (this.#busy || this.#state.writer.full) await this.drained();
     if (this.#over) return { status: cleanupStatus.bad, reason: '' };
     this.#over = true;
     return this.#finish();
@@ -92,18 +95,32 @@ export class MessageSession implements CleanupSession {
 
   #put(item: Item): void {
     if (this.#over) return;
-    this.#line.push(item);
-    if (!this.#busy) void this.#work();
+    if (this.#busy) this.#line.push(item);
+    else this.#now(item);
   }
 
-  async #work(): Promise<void> {
+  /** Nothing is being waited for: worked off at once, and what has to wait makes the rest stand in line. */
+  #now(item: Item): void {
+    try {
+      const pending = this.#take(item) ?? this.#room();
+      if (pending !== undefined) void this.#work(pending);
+    } catch (error) {
+      this.#trouble(error as Error);
+    }
+  }
+
+  async #work(first: Promise<void>): Promise<void> {
     this.#busy = true;
-    for (let item = this.#line.shift(); item !== undefined; item = this.#line.shift()) {
+    let pending: Promise<void> | void = first;
+    for (let item: Item | undefined; ;) {
       try {
-        const pending = this.#take(item);
         if (pending !== undefined) await pending;
         if (this.#state.writer.full) await this.#state.writer.drained();
+        item = this.#line.shift();
+        if (item === undefined) break;
+        pending = this.#take(item);
       } catch (error) {
+        pending = undefined;
         this.#trouble(error as Error);
       }
     }
@@ -111,9 +128,13 @@ export class MessageSession implements CleanupSession {
     for (const resolve of this.#idle.splice(0)) resolve();
   }
 
+  #room(): Promise<void> | undefined {
+    return this.#state.writer.full ? this.#state.writer.drained() : undefined;
+  }
+
   #take(item: Item): void | Promise<void> {
     if (typeof item === 'function') return item();
-    this.#waiting -= item.length;
+    if (this.#busy) this.#waiting -= item.length;
     return this.#chunk(item);
   }
 
@@ -166,11 +187,13 @@ export class MessageSession implements CleanupSession {
     });
   }
 
-  async #beginExtracted(): Promise<void> {
+  #beginExtracted(): void | Promise<void> {
     if (this.#phase !== 'content') return this.#intake.bad('extracted segment without content');
     if (this.#section !== undefined) this.#section.end();
-    const settled = this.#headers!.settle();
-    if (isPending(settled)) await settled;
+    return chain(this.#headers!.settle() as MaybePromise<void>, () => this.#extracted());
+  }
+
+  #extracted(): void {
     this.#state.append(this.#body!.end());
     this.#phase = 'extracted';
     this.#state.extractedOffset = this.#state.offset;
@@ -191,11 +214,11 @@ export class MessageSession implements CleanupSession {
     if (type !== recordType.message) return this.#intake.record(type, text);
   }
 
-  async #complete(): Promise<void> {
+  #complete(): MaybePromise<void> {
     if (this.#phase !== 'extracted') return this.#intake.bad('message ends too early');
     const { always_bcc: bcc } = this.#context.view;
-    if (bcc !== '' && this.#state.flags & cleanupFlag.bccOk && this.#state.recipient !== undefined) await addRecipient(this.#context, this.#state, bcc, noWishes());
-    this.#state.put(recordType.end);
+    const copied = bcc !== '' && this.#state.flags & cleanupFlag.bccOk && this.#state.recipient !== undefined;
+    return chain(copied ? addRecipient(this.#context, this.#state, bcc, noWishes()) : undefined, () => this.#state.put(recordType.end));
   }
 
   async #finish(): Promise<CleanupReply> {
@@ -218,8 +241,8 @@ export class MessageSession implements CleanupSession {
     const state = this.#state;
     state.seal();
     const isHeld = (state.flags & cleanupFlag.hold) !== 0;
-    await state.writer.commit(isHeld ? 'hold' : 'incoming');
-    if (!isHeld) this.#context.services.trigger('public', this.#context.view.queue_service_name, 'I');
+    const announced = await state.writer.commit(isHeld ? 'hold' : 'incoming', state.facts());
+    if (!isHeld && !announced) this.#context.services.trigger('public', this.#context.view.queue_service_name, 'I');
   }
 
   #drop(): CleanupReply {

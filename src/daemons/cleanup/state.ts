@@ -7,10 +7,11 @@
 import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import type { Recipient } from '../../ipc/deliver.ts';
 import { encodeRecord, recordType, renderSize } from '../../message/record.ts';
+import { EnvelopeReader } from '../../message/envelope-reader.ts';
 import { RecordWriter } from '../../message/record-writer.ts';
 import { sendOption } from '../../message/envelope-names.ts';
 import { emptySize } from '../../message/envelope.ts';
-import type { MessageWriter } from '../../queue/store.ts';
+import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
 import type { TimeValue } from '../../text/time.ts';
 
 const incomplete = cleanupStatus.bad | cleanupStatus.write | cleanupStatus.size | cleanupStatus.defer;
@@ -22,6 +23,8 @@ export class MessageState {
   readonly queueId: string;
   readonly writer: MessageWriter;
   readonly records = new RecordWriter();
+  /** Reads what is written, so that nobody has to read it again. */
+  readonly reader = new EnvelopeReader();
   flags: number;
   status = 0;
   reason = '';
@@ -32,6 +35,8 @@ export class MessageState {
   sendOptions = 0;
   queueOptions = 0;
   recipientCount = 0;
+  /** Where recipient records stand: done marks go there. */
+  readonly recipientOffsets: number[] = [];
   /** The last recipient that the client named, rewritten; undefined: none yet. */
   recipient: string | undefined;
   /** For a report, should the message be refused: at most as many as one report may name. */
@@ -45,12 +50,13 @@ export class MessageState {
   extractedOffset = 0;
   contentBytes = 0;
   #taken = 0;
+  #isOdd = false;
 
   constructor(writer: MessageWriter, flags: number) {
     this.writer = writer;
     this.queueId = writer.queueId;
     this.flags = flags;
-    this.put(recordType.size, renderSize(emptySize));
+    this.records.put(recordType.size, renderSize(emptySize));
   }
 
   /** False: what comes now is not written any more. */
@@ -63,10 +69,23 @@ export class MessageState {
     return this.records.offset;
   }
 
-  put(type: number, payload: string | Buffer = ''): void {
+  put(type: number, payload = ''): void {
     if (!this.isWhole) return;
+    if (this.reader.segment !== 'content' || type === recordType.extracted) this.#read(type, payload);
     this.records.put(type, payload);
     if (this.records.offset - this.#taken > gather) this.hand();
+  }
+
+  #read(type: number, text: string): void {
+    // A NUL ends the text of a record for whoever reads it from the file.
+    if (text.includes('\0')) this.#isOdd = true;
+    this.reader.takeText(type, text, this.records.offset);
+  }
+
+  putRecipient(address: string): void {
+    if (this.isWhole) this.recipientOffsets.push(this.records.offset);
+    this.put(recordType.recipient, address);
+    this.recipientCount++;
   }
 
   /** Finished records. */
@@ -98,11 +117,25 @@ export class MessageState {
   seal(): void {
     this.hand();
     const contentSize = this.extractedOffset - this.dataOffset;
-    const size = {
+    const size = renderSize({
       contentSize, dataOffset: this.dataOffset, recipientCount: this.recipientCount,
       queueFlags: this.queueOptions, contentLength: contentSize, sendOptions: this.sendOptions,
-    };
-    this.writer.patch(0, encodeRecord(recordType.size, renderSize(size)));
+    });
+    this.writer.patch(0, encodeRecord(recordType.size, size));
+    this.#facts(size);
+  }
+
+  /** What the queue manager would read in the file; undefined: it has to read it, because something about it is odd. */
+  facts(): MessageFacts {
+    const { reader, recipientOffsets: recipients } = this;
+    return { recipients, envelope: reader.trouble === undefined && reader.warnings.length === 0 && reader.envelope.complete && !this.#isOdd ? reader.envelope : undefined };
+  }
+
+  #facts(size: string): void {
+    // The size stands first in the file, and is known last.
+    const sized = new EnvelopeReader();
+    sized.takeText(recordType.size, size, 0);
+    this.reader.envelope.size = sized.envelope.size;
   }
 
   /** The first reason counts, as does every status bit. */

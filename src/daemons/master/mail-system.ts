@@ -10,6 +10,7 @@ import type { MasterRow } from '../../config/master-cf.ts';
 import { createLog, type Exit, type Log, type LogSink } from '../../log/log.ts';
 import { openLogTarget, sinkOf, type LogTarget } from '../../log/target.ts';
 import type { Clock } from '../../server/clock.ts';
+import { writeSendmailSocket } from '../../server/sendmail-socket.ts';
 import { Crews } from './crews.ts';
 import { endpointKey, endpointsOf, type Endpoint } from './endpoints.ts';
 import { importedEnvironment } from './environment.ts';
@@ -198,6 +199,7 @@ export class MailSystem {
       verbose: this.#options.verbose,
     });
     this.#wakeups.reset(this.#rows(served));
+    writeSendmailSocket(settings.config, settings.queueDirectory, settings.owner.uid, this.#log);
   }
 
   #rows(candidates: readonly Candidate[]): MasterRow[] {

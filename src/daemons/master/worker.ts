@@ -8,6 +8,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import os from 'node:os';
 import type net from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { knownDaemon } from '../daemons.ts';
 import { LineReader, encodeLine, type ProcessOrder, type Report, type Word } from '../../server/order.ts';
 
 export interface WorkerEvents {
@@ -21,7 +22,14 @@ export const firstDescriptor = 4;
 
 /** Flags that make Node smaller and deaf to its debug signal; the launcher gives master the same. */
 const nodeFlags = ['--disable-sigusr1', '--max-semi-space-size=1'];
-const script = fileURLToPath(new URL(`../child.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url));
+const isBuilt = import.meta.url.endsWith('.js');
+const script = fileURLToPath(new URL(`../child.${isBuilt ? 'cjs' : 'ts'}`, import.meta.url));
+
+/** The program file that has all daemons of an order, by their group; a process that hosts only some of them does not mind the others. */
+function programOf({ services }: ProcessOrder): string[] {
+  const groups = new Set(services.map(({ row }) => knownDaemon(row.program)?.group));
+  return isBuilt && groups.size === 1 ? [[...groups].join().replaceAll(' ', '-')] : [];
+}
 
 export class Worker {
   readonly #child: ChildProcess;
@@ -29,7 +37,7 @@ export class Worker {
   #gone = false;
 
   constructor(order: ProcessOrder, descriptors: readonly number[], environment: Record<string, string>, events: WorkerEvents) {
-    this.#child = spawn(process.execPath, [...nodeFlags, script, 'for-master'], {
+    this.#child = spawn(process.execPath, [...nodeFlags, script, 'for-master', ...programOf(order)], {
       env: environment,
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...descriptors],
     });

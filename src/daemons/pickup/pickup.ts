@@ -1,33 +1,35 @@
 /**
  * pickup(8): brings local mail into the queue, from the maildrop and from users who hand it over through the socket.
  *
- * A few bytes on the socket are a wake-up: the maildrop is looked through. What begins with a request is a submission
- * (ipc/submission.ts). Many users may be served at once, whatever the process limit of the row says, since the row's limit is
- * about who looks through the maildrop; no user but root may take more than half of the places.
+ * A few bytes on the socket are a wake-up: the maildrop is looked through. What begins with a request is a submission, as records
+ * (ipc/submission.ts) or as a call of the compiled sendmail (ipc/sendmail-call.ts). Many users may be served at once, whatever the
+ * process limit of the row says, since the row's limit is about who looks through the maildrop; no user but root may take more than
+ * half of the places.
  */
-import { readFileSync } from 'node:fs';
 import { effectiveUid, isRoot } from '../../host/identity.ts';
 import { peerCredentials } from '../../host/sockets.ts';
 import { zoneAt } from '../../host/zone.ts';
 import { cleanupFlag, externalFlags } from '../../ipc/cleanup.ts';
 import { overriddenFlags } from '../../ipc/override-options.ts';
+import { sendmailRequest } from '../../ipc/sendmail-call.ts';
 import { submissionRequest } from '../../ipc/submission.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
-import { storeFor } from '../../queue/file-store.ts';
 import type { Daemon, Service, Session, Tools } from '../../server/daemon.ts';
 import { mailOwner } from '../../server/mail-owner.ts';
-import { openSubmitters, type AccountName } from '../../tables/submitters.ts';
+import { openSubmitters } from '../../tables/submitters.ts';
 import { tableContext } from '../../tables/table.ts';
 import { splitList } from '../../text/ascii.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
+import { AccountsOfCallers } from './accounts.ts';
 import { Maildrop } from './maildrop.ts';
 import type { OwnName } from './message.ts';
+import { SendmailCall, type SendmailSetup } from './sendmail-call.ts';
 import { Submission, type SubmissionSetup } from './submission.ts';
 
 const parameters = [
   'myhostname', 'mail_name', 'content_filter', 'receive_override_options', 'cleanup_service_name', 'smtputf8_enable', 'smtputf8_autodetect_classes',
   'line_length_limit', 'message_size_limit', 'queue_directory', 'hash_queue_names', 'hash_queue_depth', 'enable_long_queue_ids',
-  'default_process_limit', 'ipc_timeout',
+  'default_process_limit', 'ipc_timeout', 'verp_delimiter_filter', 'requiretls_enable',
 ] as const;
 
 export const daemon: Daemon = {
@@ -51,6 +53,7 @@ class Pickup implements Service {
   readonly #tools: Tools;
   readonly #maildrop: Maildrop;
   readonly #submissions: SubmissionSetup;
+  readonly #calls: SendmailSetup;
   readonly #timeout: number;
   readonly #places: number;
   readonly #users = new Map<number, number>();
@@ -59,7 +62,7 @@ class Pickup implements Service {
   #again = false;
 
   constructor(tools: Tools) {
-    const { config, log, clock, services, row } = tools;
+    const { config, log, clock, services, row, store } = tools;
     const view = config.view(parameters);
     zoneAt(clock.now()); // reads the zone's file, which a chroot may lack
     const context = tableContext(config, log, tools.restart);
@@ -68,10 +71,11 @@ class Pickup implements Service {
       hostname: view.myhostname, mailName: view.mail_name, contentFilter: view.content_filter,
       date: (milliseconds) => mailDate(milliseconds / 1000, zoneAt(milliseconds)),
     };
+    const accounts = new AccountsOfCallers(() => clock.now(), row.chroot);
     const shared = {
       own, cleanup: services.cleanup(view.cleanup_service_name),
       flags: ((externalFlags | cleanupFlag.bounce) & ~overriddenFlags(view.receive_override_options)) | utf8,
-      submitters: openSubmitters(context, row.chroot ? accountsNow(config.text('authorized_submit_users')) : undefined),
+      submitters: openSubmitters(context, row.chroot ? (uid) => accounts.find(uid)?.name : undefined),
       lineLimit: view.line_length_limit,
       now: () => clock.now(),
     };
@@ -79,8 +83,12 @@ class Pickup implements Service {
     this.#timeout = view.ipc_timeout * 1000;
     this.#places = Math.max(1, Math.floor(view.default_process_limit / 2));
     this.#submissions = { ...shared, sizeLimit: view.message_size_limit };
+    this.#calls = {
+      config, intake: this.#submissions, account: (uid) => accounts.find(uid),
+      rules: { verpDelimiterFilter: view.verp_delimiter_filter, requireTls: view.requiretls_enable, smtputf8: view.smtputf8_enable },
+    };
     this.#maildrop = new Maildrop({
-      ...shared, log, queueDirectory: view.queue_directory, store: storeFor(view, '', () => clock.now()),
+      ...shared, log, queueDirectory: view.queue_directory, store,
       paths: new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth }),
       ownerUid: isRoot() ? mailOwner(config).uid : effectiveUid(),
     });
@@ -106,16 +114,20 @@ class Pickup implements Service {
     await this.#round;
   }
 
-  async client({ socket, log }: Session): Promise<void> {
+  async client({ socket, log, ending }: Session): Promise<void> {
     socket.on('error', () => undefined); // a user who goes away is no concern of ours
     socket.setTimeout(patience, () => socket.destroy());
     const chunks = socket.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>;
     try {
-      const rest = await requestFrom(chunks);
-      if (rest === undefined) return;
-      if (rest === 'wake up') return this.trigger();
+      const opening = await openingOf(chunks);
+      if (opening === undefined) return;
+      if (opening.request === 'wake up') return this.trigger();
       socket.setTimeout(this.#timeout);
-      await this.#submission(peerCredentials(socket).uid, log, socket, withFirst(rest, chunks));
+      const caller = peerCredentials(socket);
+      const input = withFirst(opening.rest, chunks);
+      const isCall = opening.request === sendmailRequest;
+      await this.#counted(caller.uid, log, () => (isCall ? new SendmailCall(this.#calls, socket, log, caller, input).serve(ending)
+        : new Submission(this.#submissions, socket, log, caller.uid).serve(input)));
     } catch (error) {
       if (!socket.destroyed && socket.errored === null) throw error;
     }
@@ -130,13 +142,13 @@ class Pickup implements Service {
     }
   }
 
-  async #submission(uid: number, log: Session['log'], socket: Session['socket'], chunks: AsyncIterable<Buffer>): Promise<void> {
+  async #counted(uid: number, log: Session['log'], serve: () => Promise<void>): Promise<void> {
     const taken = this.#users.get(uid) ?? 0;
     // No answer: the user's program goes another way, or tries again later.
     if (uid !== 0 && taken >= this.#places) return log.warning(`uid=${uid}: too many submissions at once (${taken})`);
     this.#users.set(uid, taken + 1);
     try {
-      await new Submission(this.#submissions, socket, log, uid).serve(chunks);
+      await serve();
     } finally {
       const left = this.#users.get(uid)! - 1;
       if (left === 0) this.#users.delete(uid);
@@ -145,17 +157,22 @@ class Pickup implements Service {
   }
 }
 
-/** What follows the request of a submission; undefined when the client left. */
-async function requestFrom(chunks: AsyncIterableIterator<Buffer>): Promise<Buffer | 'wake up' | undefined> {
+const requests = [submissionRequest, sendmailRequest];
+
+interface Opening { readonly request: string; readonly rest: Buffer }
+
+/** What the client begins with: one of the requests, or a wake-up; undefined when the client left. */
+async function openingOf(chunks: AsyncIterableIterator<Buffer>): Promise<Opening | undefined> {
   let head = Buffer.alloc(0);
-  while (head.length < submissionRequest.length) {
+  for (;;) {
     const { value, done } = await chunks.next();
     if (done) return undefined;
     head = Buffer.concat([head, value]);
-    const known = Math.min(head.length, submissionRequest.length);
-    if (head.toString('latin1', 0, known) !== submissionRequest.slice(0, known)) return 'wake up';
+    const text = head.toString('latin1');
+    const request = requests.find((each) => text.startsWith(each));
+    if (request !== undefined) return { request, rest: head.subarray(request.length) };
+    if (!requests.some((each) => each.startsWith(text))) return { request: 'wake up', rest: head };
   }
-  return head.subarray(submissionRequest.length);
 }
 
 async function* withFirst(first: Buffer, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
@@ -165,15 +182,4 @@ async function* withFirst(first: Buffer, chunks: AsyncIterable<Buffer>): AsyncGe
 
 function detectsUtf8(classes: string): boolean {
   return splitList(classes).some((name) => name === 'sendmail' || name === 'all');
-}
-
-/** For a chroot, where there is no account database: the accounts of this moment. Nobody asks for them when everyone is welcome. */
-function accountsNow(users: string): AccountName | undefined {
-  if (users.startsWith('static:')) return undefined;
-  const names = new Map<number, string>();
-  for (const line of readFileSync('/etc/passwd', 'latin1').split('\n')) {
-    const [name = '', , uid = ''] = line.split(':');
-    if (/^[0-9]+$/.test(uid) && !names.has(Number(uid))) names.set(Number(uid), name);
-  }
-  return (uid) => names.get(uid);
 }

@@ -2,37 +2,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
-import test, { type TestContext } from 'node:test';
-import { Configuration } from '../../config/configuration.ts';
-import { parseMasterCf } from '../../config/master-cf.ts';
-import { ears } from '../../delivery/testing.ts';
+import test from 'node:test';
 import { cleanupStatus } from '../../ipc/cleanup.ts';
 import { SubmissionClient } from '../../ipc/submission.ts';
 import { recordType } from '../../message/record.ts';
-import { Ending } from '../../server/ending.ts';
-import { systemClock } from '../../server/clock.ts';
-import type { Tools } from '../../server/daemon.ts';
-import { daemon } from './pickup.ts';
-import { encoded, PretendedCleanup, queueDirectory } from './testing.ts';
+import { encoded, queueDirectory, servedPickup as bench } from './testing.ts';
 
 const uid = process.getuid!();
-
-async function bench(t: TestContext, settings: Readonly<Record<string, string>> = {}) {
-  const directory = queueDirectory(t);
-  const cleanup = new PretendedCleanup();
-  const { log, lines } = ears();
-  const row = parseMasterCf('pickup unix n - n 60 1 pickup', 'master.cf').rows[0]!;
-  const config = new Configuration(directory.root, new Map(), Object.entries({ myhostname: 'host.example.org', mail_owner: 'mail', queue_directory: directory.root, ...settings }));
-  const service = await daemon.open({ row, config, log, clock: systemClock, services: { cleanup: () => cleanup }, restart: () => undefined } as unknown as Tools);
-  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
-    service.client!({ socket, log, slot: 1, ending: new Ending() }).then(() => socket.destroySoon(), (error: Error) => socket.destroy(error));
-  });
-  const path = `${directory.root}/pickup`;
-  server.listen(path);
-  await once(server, 'listening');
-  t.after(() => server.close());
-  return { ...directory, cleanup, lines, path, service };
-}
 
 async function submit(path: string, ...records: readonly string[]) {
   const client = await SubmissionClient.begin(path, 10_000, 10_000);
@@ -104,7 +80,7 @@ for (const bytes of ['W', 'W\0', 'FADI\0', 'request\0open\0\0']) {
     const socket = net.connect(path);
     socket.end(bytes);
     await once(socket.resume(), 'close');
-    await service.drain!();
+    await service.drain!(false);
     assert.deepEqual(files(), []);
   });
 }
@@ -114,7 +90,7 @@ test('the timer of master does the same', async (t) => {
   put('ABC1', encoded(...whole));
   service.trigger!(Buffer.from('W'));
   assert.equal(service.busy!(), true);
-  await service.drain!();
+  await service.drain!(false);
   assert.deepEqual([files(), service.busy!()], [[], false]);
 });
 

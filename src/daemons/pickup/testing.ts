@@ -1,13 +1,23 @@
-/** For tests of pickup: a cleanup that writes down what it is given, and a directory with a maildrop. */
+/** For tests of pickup: a cleanup that writes down what it is given, a directory with a maildrop, and pickup itself on a socket. */
+import { once } from 'node:events';
 import fs from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { Configuration } from '../../config/configuration.ts';
+import { parseMasterCf } from '../../config/master-cf.ts';
+import { ears } from '../../delivery/testing.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { Cleanup, CleanupOptions, CleanupReply } from '../../ipc/cleanup.ts';
 import { encodeRecord } from '../../message/record.ts';
+import { storeFor } from '../../queue/file-store.ts';
+import { systemClock } from '../../server/clock.ts';
+import type { Tools } from '../../server/daemon.ts';
+import { Ending } from '../../server/ending.ts';
 import type { Submitters } from '../../tables/submitters.ts';
 import type { OwnName } from './message.ts';
+import { daemon } from './pickup.ts';
 
 /** `records` are type letters with their text; M and X where the segments begin. */
 export interface Handed { readonly flags: number; readonly records: string[]; content: string; fate: 'open' | 'kept' | 'aborted' }
@@ -61,4 +71,24 @@ export function queueDirectory(t: TestContext) {
     fs.utimesSync(`maildrop/${name}`, time, time);
   };
   return { root, put, files: () => fs.readdirSync('maildrop').sort() };
+}
+
+/** The daemon as it is, on a socket at `path`, with pretended surroundings. */
+export async function servedPickup(t: TestContext, settings: Readonly<Record<string, string>> = {}) {
+  const directory = queueDirectory(t);
+  const cleanup = new PretendedCleanup();
+  const { log, lines } = ears();
+  const row = parseMasterCf('pickup unix n - n 60 1 pickup', 'master.cf').rows[0]!;
+  const config = new Configuration(directory.root, new Map(), Object.entries({ myhostname: 'host.example.org', mail_owner: 'mail', queue_directory: directory.root, ...settings }));
+  const store = storeFor({ hash_queue_names: '', hash_queue_depth: 1, enable_long_queue_ids: false });
+  const service = await daemon.open({ row, config, log, clock: systemClock, store, services: { cleanup: () => cleanup }, restart: () => undefined } as unknown as Tools);
+  const ending = new Ending();
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    service.client!({ socket, log, slot: 1, ending }).then(() => socket.destroySoon(), (error: Error) => socket.destroy(error));
+  });
+  const path = `${directory.root}/pickup`;
+  server.listen(path);
+  await once(server, 'listening');
+  t.after(() => server.close());
+  return { ...directory, cleanup, lines, path, service, ending };
 }

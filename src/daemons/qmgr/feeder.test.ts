@@ -42,12 +42,12 @@ test('a flush takes mail whether it is due or not, also one that comes during a 
 });
 
 for (const [request, want] of [
-  ['I', ['incoming']], ['D', ['deferred']], ['W', ['incoming']], ['FDA', ['revive', 'ignore', 'deferred']], ['DAF', ['revive', 'ignore', 'deferred']], ['I\0?', ['incoming']], ['', []],
+  ['I', ['incoming']], ['D', ['deferred']], ['W', ['incoming']], ['FDA', ['revive', 'ignore', 'deferred']], ['DAF', ['revive', 'ignore', 'deferred']], ['I\0?', ['incoming']], ['J', ['file']], ['', []],
 ] as const) {
   test(`trigger ${JSON.stringify(request)}`, () => {
     const heard: string[] = [];
     serveTrigger({
-      scanIncoming: () => heard.push('incoming'), scanDeferred: () => heard.push('deferred'), ignoreTimes: () => heard.push('ignore'), revive: () => heard.push('revive'),
+      scanIncoming: () => heard.push('incoming'), scanDeferred: () => heard.push('deferred'), ignoreTimes: () => heard.push('ignore'), revive: () => heard.push('revive'), file: () => heard.push('file'),
     }, request);
     assert.deepEqual(heard, want);
   });

@@ -42,9 +42,10 @@ export class Feeder {
     return this.#scans.incoming.entries !== undefined || this.#scans.deferred.entries !== undefined;
   }
 
-  /** The next file to be looked at; undefined: no scan is under way. */
-  next(): Candidate | undefined {
+  /** The next file to be looked at; undefined: there is none now. Without `deferred` that queue's scan stays where it is. */
+  next(deferred = true): Candidate | undefined {
     for (const queue of [this.#turn, other(this.#turn)]) {
+      if (queue === 'deferred' && !deferred) continue;
       const queueId = this.#step(queue);
       if (queueId === undefined) continue;
       this.#turn = other(queue);

@@ -3,8 +3,8 @@ import { test } from 'node:test';
 import type { Log } from '../../log/log.ts';
 import { emptyEnvelope, type Envelope } from '../../message/envelope.ts';
 import type { QueueStore } from '../../queue/store.ts';
-import { conclude, type LifecycleTools } from './lifecycle.ts';
-import type { ActiveMessage } from './message.ts';
+import { conclude, finish, type LifecycleTools } from './lifecycle.ts';
+import { activeMessage, type ActiveMessage } from './message.ts';
 
 const start = 1_700_000_000;
 
@@ -44,7 +44,9 @@ function scene({ age = 0, deferred = false, envelope = {}, logs = [], failing = 
     rules: { minimalBackoff: 300, maximalBackoff: 4000, queueLifetime: 432_000, bounceLifetime: 432_000 },
   };
   const full = { ...emptyEnvelope(), sender: 'me@x.test', createTime: start, arrivalTime: { seconds: start, microseconds: 0 }, ...envelope };
-  return { done, tools, message: { queueId: 'Q', envelope: full, activeSince: now, forcedExpire, open: 0, deferred } };
+  const message = activeMessage('Q', full, { forcedExpire, again: false }, now);
+  message.deferred = deferred;
+  return { done, tools, message };
 }
 
 async function after(setting: Setting): Promise<string[]> {
@@ -85,4 +87,28 @@ test('a report service that is out of reach keeps the message', async () => {
   const away = { ...tools, bounce: new Proxy({}, { get: () => () => Promise.reject(new Error('no one there')) }) as LifecycleTools['bounce'] };
   assert.equal(await conclude(message, away), 'deferred');
   assert.deepEqual(done, ['warning: Q: bounce service failure: no one there', 'wait 300', 'active to deferred']);
+});
+
+const resident = (done: string[]) => ({ finish: (id: string) => done.push(`finish ${id}`) > 0, settle: async (id: string) => void done.push(`settle ${id}`) });
+
+for (const [name, change, want] of [
+  ['a message that is no file ends without one', () => {}, ['finish Q', 'Q: removed']],
+  ['a deferred one becomes a file', (message: ActiveMessage) => { message.deferred = true; }, ['settle Q', 'wait 300', 'active to deferred']],
+  ['one about which a report is due becomes a file', (message: ActiveMessage) => { message.logs = 1; }, ['settle Q', 'no defer log', 'removed', 'Q: removed']],
+] as const) {
+  test(name, async () => {
+    const { done, tools, message } = scene({});
+    change(message);
+    const store = Object.assign(tools.store, { residents: resident(done) });
+    if (!finish(message, { ...tools, store })) await conclude(message, { ...tools, store });
+    assert.deepEqual(done, want);
+  });
+}
+
+test('success that the sender wants to hear of is no quiet end', () => {
+  const { done, tools } = scene({});
+  const recipient = { address: 'a@x', originalAddress: '', dsnOrcpt: '', dsnNotify: 2, offset: 1, done: false };
+  const message = activeMessage('Q', { ...emptyEnvelope(), recipients: [recipient] }, { forcedExpire: false, again: false }, 0);
+  assert.equal(finish(message, { ...tools, store: Object.assign(tools.store, { residents: resident(done) }) as never }), false);
+  assert.deepEqual(done, []);
 });

@@ -8,9 +8,7 @@ import type { bounceService } from '../../ipc/bounce.ts';
 import type { Calls } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
 import { quote822Local } from '../../message/address.ts';
-import { attributeName } from '../../message/envelope-names.ts';
 import type { LogName, QueueStore } from '../../queue/store.ts';
-import { requestFlag } from '../../ipc/deliver.ts';
 import type { ActiveMessage } from './message.ts';
 
 export interface LifecycleTools {
@@ -26,8 +24,16 @@ export interface LifecycleTools {
   readonly rules: { readonly minimalBackoff: number; readonly maximalBackoff: number; readonly queueLifetime: number; readonly bounceLifetime: number };
 }
 
+/** Delivered, and nothing to be told to anyone: the way most messages go. False: there is more to do (`conclude`). */
+export function finish(message: ActiveMessage, { store, log }: LifecycleTools): boolean {
+  if (message.deferred || message.logs !== 0 || message.wantsTrace || store.residents?.finish(message.queueId) !== true) return false;
+  log.info(`${message.queueId}: removed`);
+  return true;
+}
+
 /** What is left to do with a message all of whose entries came back. Never rejects for trouble of the report services. */
 export async function conclude(message: ActiveMessage, tools: LifecycleTools): Promise<'removed' | 'deferred'> {
+  await tools.store.residents?.settle(message.queueId);
   await sendFailures(message, tools);
   if (message.deferred && isExpired(message, tools)) await returnToSender(message, tools);
   else if (message.deferred) await warnOfDelay(message, tools);
@@ -44,35 +50,30 @@ async function sendFailures(message: ActiveMessage, tools: LifecycleTools): Prom
 }
 
 async function sendTrace(message: ActiveMessage, tools: LifecycleTools): Promise<void> {
-  const { traceFlags } = message.envelope;
-  const wanted = traceFlags & (requestFlag.userVerify | requestFlag.record) || message.envelope.recipients.some(({ dsnNotify }) => dsnNotify & 2);
-  if (!wanted || !tools.hasLog(message.queueId, 'trace')) return;
+  const { traceFlags } = message;
+  if (!message.wantsTrace || !tools.hasLog(message.queueId, 'trace')) return;
   if (!(await reported(tools.trace.trace({ ...aboutMessage(message), flags: traceFlags }), message, tools, 'trace'))) message.deferred = true;
 }
 
-function isExpired({ envelope, forcedExpire }: ActiveMessage, { now, rules }: LifecycleTools): boolean {
-  const lifetime = envelope.sender === '' ? Math.min(rules.bounceLifetime, rules.queueLifetime) : rules.queueLifetime;
-  return forcedExpire || now() / 1000 >= born(envelope) + lifetime;
-}
-
-function born(envelope: ActiveMessage['envelope']): number {
-  return envelope.createTime || envelope.arrivalTime.seconds;
+function isExpired({ about, born, forcedExpire }: ActiveMessage, { now, rules }: LifecycleTools): boolean {
+  const lifetime = about.sender === '' ? Math.min(rules.bounceLifetime, rules.queueLifetime) : rules.queueLifetime;
+  return forcedExpire || now() / 1000 >= born + lifetime;
 }
 
 async function returnToSender(message: ActiveMessage, tools: LifecycleTools): Promise<void> {
-  const { queueId, envelope, forcedExpire } = message;
-  const sender = envelope.sender ? quote822Local(envelope.sender) : '';
+  const { queueId, about, forcedExpire } = message;
+  const sender = about.sender === '' ? '' : quote822Local(about.sender);
   tools.log.info(`${queueId}: from=<${sender}>, status=${forcedExpire ? 'force-expired' : 'expired'}, returned to sender`);
   if (await reported(tools.defer.flush(aboutMessage(message)), message, tools, 'defer')) message.deferred = false;
 }
 
 async function warnOfDelay(message: ActiveMessage, tools: LifecycleTools): Promise<void> {
-  const { envelope, queueId } = message;
-  if (envelope.warnTime <= 0 || tools.now() / 1000 < envelope.warnTime) return;
+  const { queueId, warnTime, warnOffset } = message;
+  if (warnTime <= 0 || tools.now() / 1000 < warnTime) return;
   if (!(await reported(tools.defer.warn(aboutMessage(message)), message, tools, 'defer'))) return;
   const file = tools.store.open('active', queueId, { write: true });
   try {
-    file.kill(envelope.warnOffset);
+    file.kill(warnOffset);
   } finally {
     file.close();
   }
@@ -87,16 +88,13 @@ async function reported(answer: Promise<{ status: number }> | { status: number }
   }
 }
 
-function aboutMessage({ queueId, envelope }: ActiveMessage) {
-  return {
-    flags: 0, queueName: 'active', queueId, encoding: envelope.attributes.get(attributeName.encoding) ?? '', smtputf8: envelope.size?.sendOptions ?? 0,
-    sender: envelope.sender ?? '', dsnEnvid: envelope.dsnEnvid, dsnRet: envelope.dsnRet,
-  };
+function aboutMessage({ queueId, about: { queueName, encoding, smtputf8, sender, dsnEnvid, dsnRet } }: ActiveMessage) {
+  return { flags: 0, queueName, queueId, encoding, smtputf8, sender, dsnEnvid, dsnRet };
 }
 
 /** Waits as long as it is old, within bounds: each wait doubles the age (qmgr(8), minimal and maximal_backoff_time). */
-function defer({ queueId, envelope }: ActiveMessage, { store, now, rules }: LifecycleTools): 'deferred' {
-  const age = now() / 1000 - born(envelope);
+function defer({ queueId, born }: ActiveMessage, { store, now, rules }: LifecycleTools): 'deferred' {
+  const age = now() / 1000 - born;
   const wait = Math.min(Math.max(age, rules.minimalBackoff), rules.maximalBackoff);
   store.stamp(queueId, 'active', now() + wait * 1000);
   store.move(queueId, 'active', 'deferred');

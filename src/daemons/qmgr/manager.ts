@@ -10,18 +10,20 @@ import { noDsn, type DeliveryAgent, type DeliveryReply, type Dsn } from '../../i
 import { AgentTrouble, DeliverPool } from '../../ipc/deliver-pool.ts';
 import { Outcome } from '../../delivery/outcome.ts';
 import { Reports, reportParameters } from '../../delivery/reports.ts';
+import type { Envelope } from '../../message/envelope.ts';
 import { quote822Local } from '../../message/address.ts';
-import { storeFor } from '../../queue/file-store.ts';
-import { readyFile } from '../../queue/open-ok.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
-import { CorruptFile, QueueTrouble, type QueueStore } from '../../queue/store.ts';
+import type { QueueStore } from '../../queue/store.ts';
 import type { Tools } from '../../server/daemon.ts';
 import type { Timer } from '../../server/clock.ts';
 import { Feeder, type Candidate } from './feeder.ts';
-import { conclude, type LifecycleTools } from './lifecycle.ts';
-import { groupRecipients, requestFor, type ActiveMessage, type Batch, type RouteRules } from './message.ts';
+import { QueueFiles, type TakenFile } from './queue-files.ts';
+import { Line } from './line.ts';
+import { conclude, finish, type LifecycleTools } from './lifecycle.ts';
+import { activeMessage, groupRecipients, requestFor, type ActiveMessage, type Batch, type Grouping, type RouteRules } from './message.ts';
+import { isPending } from '../../text/maybe.ts';
 import { routeRules, transportRules } from './rules.ts';
-import { Scheduler, type Entry } from './scheduler.ts';
+import { Scheduler, type Entry, type Room } from './scheduler.ts';
 
 const parameters = [
   ...reportParameters, 'qmgr_message_active_limit', 'minimal_backoff_time', 'maximal_backoff_time', 'maximal_queue_lifetime', 'bounce_queue_lifetime',
@@ -29,10 +31,17 @@ const parameters = [
   'enable_long_queue_ids', 'ipc_timeout',
 ] as const;
 
-/** Files looked at in one turn of the event loop. */
-const feedBatch = 50;
+/** Milliseconds for which files are looked at in one turn of the event loop, and how many at most. */
+const feedTime = 5;
+const feedBatch = 500;
+/** Of the active queue one part in so many is not for deferred mail. */
+const freshShare = 10;
+/** Deliveries at once by an agent in this process: as many as the disk may do at a time, and some. */
+const nearRoom = { all: 50, again: 45 } as const;
 /** How long idle connections to agents are kept, milliseconds: longer than a burst, shorter than an agent's max_idle. */
 const agentIdle = 5_000;
+/** How long mail that another process still has is left alone, milliseconds. */
+const recoverPause = 1_000;
 /** How long deliveries under way are waited for when the next queue manager is waiting, milliseconds. */
 const drainPatience = 1_000;
 const suspendedText = 'delivery temporarily suspended: ';
@@ -41,37 +50,46 @@ export class Manager {
   readonly #tools: Tools;
   readonly #view;
   readonly #store: QueueStore;
-  readonly #paths: QueuePaths;
+  readonly #files: QueueFiles;
   readonly #feeder: Feeder;
   readonly #scheduler: Scheduler<Batch>;
   readonly #active = new Map<string, ActiveMessage>();
+  /** How many of the active were tried before. */
+  #activeAgain = 0;
   readonly #pools = new Map<string, DeliverPool>();
   readonly #routes: RouteRules;
   readonly #lifecycle: LifecycleTools;
   readonly #reports: Reports;
+  /** Messages without a file that wait for a place among the active. */
+  readonly #arrivals = new Line<string>();
   /** Queues whose next scan takes mail whether it is due or not. */
   readonly #ignoringTimes = new Set<'incoming' | 'deferred'>();
   #underWay = 0;
   #concluding = 0;
   #feeding = false;
+  /** What processes that died had left was looked at once: before, a file may lack the marks that are still in their journal. */
+  #recovered = false;
   /** Before `start` and after `drain` the queue is another process's. */
   #phase: 'waiting' | 'working' | 'draining' | 'over' = 'waiting';
   #settled: (() => void) | undefined;
   #timer: Timer | undefined;
   #timerDue = Infinity;
-  #rescan: Timer | undefined;
 
   constructor(tools: Tools) {
     const { config, log, clock, services } = tools;
     const view = config.view(parameters);
     this.#tools = tools;
     this.#view = view;
-    this.#store = storeFor(view, '', () => clock.now());
-    this.#paths = new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth });
+    this.#store = tools.store;
+    const paths = new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth });
+    this.#files = new QueueFiles({
+      store: this.#store, paths, log, clock, retryTime: view.transport_retry_time, backoff: view.minimal_backoff_time, scanIncoming: () => this.scanIncoming(),
+    });
     this.#feeder = new Feeder(this.#store);
     this.#scheduler = new Scheduler<Batch>({
       transport: (name) => transportRules(name, tools),
-      deadTime: view.minimal_backoff_time * 1000, retryTime: view.transport_retry_time * 1000,
+      room: (name) => this.#room(name),
+      deadTime: view.minimal_backoff_time * 1000, retryTime: view.transport_retry_time * 1000, deadLimit: view.qmgr_message_active_limit,
     });
     this.#routes = routeRules(tools);
     this.#reports = new Reports({ parameters: config.view(reportParameters), clock, services, statusFilter: undefined, fastFlush: undefined }, log);
@@ -80,7 +98,7 @@ export class Manager {
       bounce: services.connect(bounceService, view.bounce_service_name),
       defer: services.connect(bounceService, view.defer_service_name),
       trace: services.connect(bounceService, view.trace_service_name),
-      hasLog: (queueId, name) => fs.existsSync(this.#paths.path(name, queueId)),
+      hasLog: (queueId, name) => fs.existsSync(paths.path(name, queueId)),
       rules: {
         minimalBackoff: view.minimal_backoff_time, maximalBackoff: view.maximal_backoff_time,
         queueLifetime: view.maximal_queue_lifetime, bounceLifetime: view.bounce_queue_lifetime,
@@ -91,15 +109,40 @@ export class Manager {
   /** What an earlier queue manager left active is new mail again; then everything is looked at. */
   start(): void {
     this.#phase = 'working';
-    for (const { queueId } of [...this.#store.list('active')]) this.#renew(queueId);
-    this.scanIncoming();
+    this.#recovered = this.#store.residents === undefined;
+    this.#store.residents?.serve({ arrived: (queueId, envelope) => this.#arrived(queueId, envelope), filed: () => this.scanIncoming() });
+    this.#recover();
+    this.#renew([...this.#store.list('active')].map(({ queueId }) => queueId));
     this.scanDeferred();
     this.#runDeferred();
   }
 
+  /** A turn's worth at a time; what became active since is ours. */
+  #renew(left: string[]): void {
+    const end = this.#tools.clock.monotonic() + feedTime;
+    while (left.length > 0 && this.#tools.clock.monotonic() < end) {
+      const queueId = left.pop()!;
+      if (!this.#active.has(queueId)) this.#files.renew(queueId);
+    }
+    if (left.length === 0) return this.scanIncoming();
+    setImmediate(() => {
+      if (this.#phase === 'working') this.#renew(left);
+    });
+  }
+
+  /** Of the mail that other processes have left in the journal. */
+  #recover(): void {
+    void this.#store.residents?.recover().then((again) => {
+      if (this.#phase !== 'working') return;
+      this.#recovered = true;
+      this.scanIncoming();
+      if (again) this.#tools.clock.after(recoverPause, () => this.#recover(), true);
+    });
+  }
+
   /** Mail is on its way. */
   get busy(): boolean {
-    return this.#active.size > 0 || this.#feeder.isScanning;
+    return this.#active.size > 0 || this.#arrivals.length > 0 || this.#feeder.isScanning;
   }
 
   scanIncoming(): void {
@@ -121,18 +164,23 @@ export class Manager {
     this.#schedule();
   }
 
+  file(): void {
+    void this.#store.residents?.file();
+  }
+
   /**
    * No new deliveries; those under way are waited for, but not for long: the next queue manager waits for us, and all mail with it.
    * An agent that is still at work then goes on without us. It holds a lock on the message and marks recipients done itself;
    * the next queue manager leaves the message alone until the lock is gone.
    */
-  async drain(): Promise<void> {
+  async drain(final: boolean): Promise<void> {
     this.#phase = 'draining';
     this.#timer?.cancel();
     const patience = this.#tools.clock.after(drainPatience, () => this.#letGo());
     if (this.#underWay > 0 || this.#concluding > 0) await new Promise<void>((resolve) => { this.#settled = resolve; });
     patience.cancel();
     this.#phase = 'over';
+    await this.#store.residents?.retire(final);
     for (const pool of this.#pools.values()) pool.close();
   }
 
@@ -146,16 +194,6 @@ export class Manager {
     if (this.#phase === 'over' || (this.#phase === 'draining' && this.#underWay === 0)) this.#settled?.();
   }
 
-  /** Due now: a message that was taken before its time has a time stamp in the future. */
-  #renew(queueId: string): void {
-    try {
-      this.#store.stamp(queueId, 'active', this.#tools.clock.now());
-    } catch (error) {
-      if (!(error instanceof QueueTrouble)) throw error;
-    }
-    this.#move(queueId, 'active', 'incoming');
-  }
-
   #runDeferred(): void {
     this.#tools.clock.after(this.#view.queue_run_delay * 1000, () => {
       if (this.#phase !== 'working') return;
@@ -164,15 +202,34 @@ export class Manager {
     }, true);
   }
 
+  /** New mail that is no file. */
+  #arrived(queueId: string, envelope?: Envelope): void {
+    if (this.#phase === 'working' && this.#arrivals.length === 0 && this.#hasRoom) this.#takeArrival(queueId, envelope);
+    else this.#arrivals.push(queueId);
+  }
+
+  get #hasRoom(): boolean {
+    return this.#active.size < this.#view.qmgr_message_active_limit;
+  }
+
+  /** Mail that was tried before leaves a part of the active queue to new mail. */
+  get #hasRoomAgain(): boolean {
+    const limit = this.#view.qmgr_message_active_limit;
+    return this.#activeAgain < limit - Math.floor(limit / freshShare);
+  }
+
   /** Take in what the scans offer, as long as there is room among the active. */
   #feed(): void {
     if (this.#feeding || this.#phase !== 'working') return;
-    for (let count = 0; count < feedBatch && this.#active.size < this.#view.qmgr_message_active_limit; count++) {
-      const candidate = this.#feeder.next();
-      if (candidate === undefined) return;
-      this.#take(candidate);
+    const end = this.#tools.clock.monotonic() + feedTime;
+    for (let count = 0; count < feedBatch && this.#hasRoom && this.#tools.clock.monotonic() < end; count++) {
+      const arrival = this.#arrivals.shift();
+      if (arrival !== undefined) this.#takeArrival(arrival);
+      const candidate = this.#hasRoom && this.#recovered ? this.#feeder.next(this.#hasRoomAgain) : undefined;
+      if (candidate !== undefined) this.#takeFile(candidate);
+      else if (arrival === undefined) return;
     }
-    if (!this.#feeder.isScanning || this.#active.size >= this.#view.qmgr_message_active_limit) return;
+    if ((!this.#feeder.isScanning && this.#arrivals.length === 0) || !this.#hasRoom) return;
     this.#feeding = true;
     setImmediate(() => {
       this.#feeding = false;
@@ -180,95 +237,49 @@ export class Manager {
     });
   }
 
-  #take({ queue, queueId, all }: Candidate): void {
-    if (this.#active.has(queueId)) return;
-    const { clock, log } = this.#tools;
-    const file = readyFile(this.#paths, queue, queueId, (text) => log.warning(text), clock.now());
-    if (file === undefined || (!all && file.status.mtimeMs > clock.now() + 500)) return;
-    if (!this.#move(queueId, queue, 'active')) return;
-    const read = this.#read(queueId);
-    if (read === undefined) return;
-    this.#active.set(queueId, read.message);
-    void this.#begin(read.message, read.unthrottle);
+  /** One that is about to be a file is found in incoming when it is one. */
+  #takeArrival(queueId: string, known?: Envelope): void {
+    if (this.#active.has(queueId) || this.#store.residents?.activate(queueId) !== true) return;
+    const envelope = known ?? this.#files.arrival(queueId);
+    if (envelope !== undefined) this.#begin(queueId, { envelope, forcedExpire: false, unthrottle: false }, false);
+    else this.#becomeFile(queueId);
   }
 
-  #move(queueId: string, from: 'incoming' | 'deferred' | 'active', to: 'active' | 'incoming' | 'corrupt' | 'deferred'): boolean {
-    try {
-      this.#store.move(queueId, from, to);
-      return true;
-    } catch (error) {
-      if (!(error instanceof QueueTrouble)) throw error;
-      if (error.code !== 'ENOENT') this.#tools.log.warning(error.message);
-      return false;
-    }
-  }
-
-  /** The envelope of a file that is in the active queue now; undefined: it was put out of the way. */
-  #read(queueId: string): { message: ActiveMessage; unthrottle: boolean } | undefined {
-    try {
-      const file = this.#store.open('active', queueId, { write: true, lock: 'exclusive' });
-      try {
-        const envelope = file.envelope();
-        for (const warning of file.warnings) this.#tools.log.warning(`${queueId}: ${warning}`);
-        // The log of the last attempt is about recipients that are tried again now: this attempt writes its own.
-        if (!file.forcedExpire) this.#store.removeLog(queueId, 'defer');
-        const { unthrottle, forcedExpire } = file;
-        if (unthrottle) file.clearUnthrottle();
-        return { message: { queueId, envelope, activeSince: this.#tools.clock.now(), forcedExpire, open: 0, deferred: false }, unthrottle };
-      } finally {
-        file.close();
-      }
-    } catch (error) {
-      this.#unreadable(queueId, error);
-      return undefined;
-    }
-  }
-
-  #unreadable(queueId: string, error: unknown): void {
-    const { log } = this.#tools;
-    if (error instanceof CorruptFile) {
-      log.warning(`${queueId}: ${error.message}`);
-      if (this.#move(queueId, 'active', 'corrupt')) log.warning(`saving corrupt file "${queueId}" from queue "active" to queue "corrupt"`);
-    } else if (error instanceof QueueTrouble) {
-      if (error.code === 'ENOENT') return;
-      if (error.code === 'EAGAIN') return this.#stillDelivered(queueId);
-      log.warning(error.message);
-      this.#wait(queueId);
-    } else throw error;
-  }
-
-  /** An agent of an earlier queue manager is at it: looked at again when it may have ended. qmgr_active(3). */
-  #stillDelivered(queueId: string): void {
-    const { clock, log } = this.#tools;
-    const wait = this.#view.transport_retry_time * 1000;
-    log.info(`${queueId}: skipped, still being delivered`);
-    try {
-      this.#store.stamp(queueId, 'active', clock.now() + wait);
-    } catch { /* then it is looked at sooner */ }
-    this.#move(queueId, 'active', 'incoming');
-    this.#scanLater(wait);
-  }
-
-  #scanLater(wait: number): void {
-    this.#rescan ??= this.#tools.clock.after(wait + 1000, () => {
-      this.#rescan = undefined;
+  /** What cannot be dealt with as it is becomes a file, and is dealt with as one. */
+  #becomeFile(queueId: string): void {
+    this.#store.residents!.settle(queueId).then(() => {
+      this.#files.renew(queueId);
       this.scanIncoming();
-    }, true);
+    }, (error: Error) => {
+      this.#tools.log.warning(`${queueId}: ${error.message}`);
+      this.#later(queueId);
+    });
   }
 
-  /** Cannot be read now (no descriptors, I/O error): later. */
-  #wait(queueId: string): void {
-    try {
-      this.#store.stamp(queueId, 'active', this.#tools.clock.now() + this.#view.minimal_backoff_time * 1000);
-    } catch { /* then it is tried sooner */ }
-    this.#move(queueId, 'active', 'deferred');
+  /** Stays where it is, and is tried again. */
+  #later(queueId: string): void {
+    this.#tools.clock.after(this.#view.minimal_backoff_time * 1000, () => this.#arrived(queueId), true);
   }
 
-  async #begin(message: ActiveMessage, unthrottle: boolean): Promise<void> {
-    const { envelope, queueId } = message;
-    const { log } = this.#tools;
+  #takeFile(candidate: Candidate): void {
+    const { queueId } = candidate;
+    const read = this.#active.has(queueId) || this.#store.residents?.waits(queueId) === true ? undefined : this.#files.take(candidate);
+    if (read !== undefined) this.#begin(queueId, read, candidate.queue === 'deferred' || this.#isOld(read.envelope));
+  }
+
+  /** What an earlier queue manager had in hand is in incoming, but is not new. */
+  #isOld({ arrivalTime }: Envelope): boolean {
+    return this.#tools.clock.now() / 1000 > arrivalTime.seconds + this.#view.minimal_backoff_time;
+  }
+
+  #begin(queueId: string, { envelope, forcedExpire, unthrottle }: TakenFile, again: boolean): void {
+    const { log, clock } = this.#tools;
+    const message = activeMessage(queueId, envelope, { forcedExpire, again }, clock.now());
+    this.#active.set(queueId, message);
+    if (again) this.#activeAgain++;
     const sender = envelope.sender ? quote822Local(envelope.sender) : '';
-    const left = envelope.recipients.filter(({ done }) => !done).length;
+    let left = 0;
+    for (const { done } of envelope.recipients) if (!done) left++;
     log.info(`${queueId}: from=<${sender}>, size=${envelope.size?.contentLength ?? 0}, nrcpt=${left} (queue active)`);
     message.open = 1; // held until all entries are in
     // The operator wants it returned: the last attempt's log says why, and nothing is tried again.
@@ -277,16 +288,33 @@ export class Manager {
       return this.#close(message);
     }
     try {
-      const { entries, discarded } = await groupRecipients(message, this.#routes);
-      for (const recipient of discarded) await this.#direct(message, [recipient], (outcome) => outcome.sent(recipient, { dsn: '2.0.0', text: 'undeliverable postmaster notification discarded', relay: 'none' }));
-      if (unthrottle) for (const { transport, queue } of entries) this.#scheduler.revive(transport, queue);
-      for (const entry of entries) this.#add(entry);
+      const grouping = groupRecipients(message, envelope, this.#routes);
+      if (!isPending(grouping)) return this.#enter(message, grouping, unthrottle);
+      grouping.then((late) => this.#enter(message, late, unthrottle)).catch((error: Error) => this.#unroutable(message, error));
     } catch (error) {
-      log.warning(`${queueId}: ${(error as Error).message}`);
-      message.deferred = true;
+      this.#unroutable(message, error as Error);
     }
+  }
+
+  #unroutable(message: ActiveMessage, error: Error): void {
+    this.#tools.log.warning(`${message.queueId}: ${error.message}`);
+    message.deferred = true;
     this.#close(message);
     this.#schedule();
+  }
+
+  #enter(message: ActiveMessage, { entries, discarded }: Grouping, unthrottle: boolean): void {
+    if (discarded.length > 0) this.#discard(message, discarded);
+    if (unthrottle) for (const { transport, queue } of entries) this.#scheduler.revive(transport, queue);
+    for (const entry of entries) this.#add(entry);
+    this.#close(message);
+    this.#schedule();
+  }
+
+  #discard(message: ActiveMessage, recipients: Batch['recipients']): void {
+    message.open++;
+    const report = { dsn: '2.0.0', text: 'undeliverable postmaster notification discarded', relay: 'none' };
+    void this.#direct(message, recipients, (outcome) => outcome.all('sent', report)).then(() => this.#close(message));
   }
 
   #add(entry: Entry<Batch>): void {
@@ -302,7 +330,8 @@ export class Manager {
     const retry = 'retry';
     if (entry.transport !== retry && this.#scheduler.suspended(retry, '') === undefined) {
       const nexthop = `${reason.status} ${reason.reason}`;
-      this.#scheduler.add({ transport: retry, queue: nexthop, load: { message, nexthop, recipients } });
+      // One line for all reasons: there may be as many as destinations.
+      this.#scheduler.add({ transport: retry, queue: '', again: message.again, load: { message, nexthop, recipients } });
       return;
     }
     void this.#direct(message, recipients, (outcome) => outcome.all('deferred', { dsn: reason.status, text: reason.reason, relay: 'none' })).then(() => this.#close(message));
@@ -343,9 +372,13 @@ export class Manager {
   }
 
   async #deliver(entry: Entry<Batch>): Promise<void> {
+    const { queueId } = entry.load.message;
+    const place = this.#store.residents?.place(queueId) ?? '';
     this.#underWay++;
-    const [reply, error] = await this.#ask(entry);
+    if (place !== '') this.#store.residents!.taken(queueId);
+    const [reply, error] = await this.#ask(entry, place);
     this.#underWay--;
+    if (place !== '') this.#store.residents!.released(queueId);
     // Too late: the message belongs to the next queue manager.
     if (this.#phase === 'over') return;
     if (reply !== undefined) this.#answered(entry, reply);
@@ -354,9 +387,9 @@ export class Manager {
     this.#schedule();
   }
 
-  async #ask(entry: Entry<Batch>): Promise<[reply: DeliveryReply | undefined, error?: unknown]> {
+  async #ask(entry: Entry<Batch>, place: string): Promise<[reply: DeliveryReply | undefined, error?: unknown]> {
     try {
-      return [await this.#agent(entry.transport).deliver(requestFor(entry.load, entry.reuse))];
+      return [await this.#agent(entry.transport).deliver(requestFor(entry.load, place, entry.reuse))];
     } catch (error) {
       return [undefined, error];
     }
@@ -367,14 +400,25 @@ export class Manager {
     if (near?.deliver !== undefined) return near as DeliveryAgent;
     let pool = this.#pools.get(transport);
     if (pool === undefined) {
-      pool = new DeliverPool(this.#tools.services.path('private', transport), { timeout: this.#view.ipc_timeout * 1000, idle: agentIdle });
+      pool = new DeliverPool(this.#tools.services.path('private', transport), { timeout: this.#view.ipc_timeout * 1000, idle: agentIdle }, () => this.#roomier(transport));
       this.#pools.set(transport, pool);
     }
     return pool;
   }
 
-  #answered(entry: Entry<Batch>, { status, hop }: DeliveryReply): void {
+  #room(transport: string): Room {
+    const agent = this.#agent(transport);
+    return agent instanceof DeliverPool ? agent.room : nearRoom;
+  }
+
+  #roomier(transport: string): void {
+    this.#scheduler.roomier(transport);
+    this.#schedule();
+  }
+
+  #answered(entry: Entry<Batch>, { status, hop, logs }: DeliveryReply): void {
     const { message } = entry.load;
+    message.logs |= logs;
     if (status !== 0) message.deferred = true;
     this.#scheduler.expire(this.#tools.clock.monotonic());
     const failure = status !== 0 && hop.status !== '' ? { ...hop, reason: suspendedText + (hop.reason || 'unknown error') } : undefined;
@@ -398,7 +442,13 @@ export class Manager {
   /** One entry (or the hold of #begin) is done with; the last one concludes the message. */
   #close(message: ActiveMessage): void {
     if (--message.open > 0 || this.#phase === 'over') return;
-    void this.#conclude(message);
+    if (!finish(message, this.#lifecycle)) return void this.#conclude(message);
+    this.#leave(message);
+    if (this.#arrivals.length > 0 || this.#feeder.isScanning) this.#feed();
+  }
+
+  #leave({ queueId, again }: ActiveMessage): void {
+    if (this.#active.delete(queueId) && again) this.#activeAgain--;
   }
 
   async #conclude(message: ActiveMessage): Promise<void> {
@@ -407,10 +457,11 @@ export class Manager {
       await conclude(message, this.#lifecycle);
     } catch (error) {
       this.#tools.log.warning(`${message.queueId}: ${(error as Error).message}`);
-      this.#wait(message.queueId);
+      if (this.#store.residents?.has(message.queueId) === true) this.#later(message.queueId);
+      else this.#files.wait(message.queueId);
     }
     this.#concluding--;
-    this.#active.delete(message.queueId);
+    this.#leave(message);
     this.#settle();
     this.#feed();
   }

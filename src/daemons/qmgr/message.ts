@@ -6,9 +6,11 @@
  */
 import { resolveFlag } from '../../ipc/rewrite.ts';
 import { requestFlag, type DeliveryRequest, type Recipient } from '../../ipc/deliver.ts';
+import { dsnNotify } from '../../message/dsn.ts';
 import { attributeName } from '../../message/envelope-names.ts';
 import type { Envelope, EnvelopeRecipient } from '../../message/envelope.ts';
 import { splitAddress } from '../../message/address.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Entry } from './scheduler.ts';
 
 /** Recipients of one message for one destination. */
@@ -18,22 +20,63 @@ export interface Batch {
   readonly recipients: Recipient[];
 }
 
+/** The part of a delivery request that is the same for all recipients of a message. */
+type About = Omit<DeliveryRequest, 'nexthop' | 'place' | 'flags' | 'recipients'>;
+
+/** What is remembered of a message while it is active: of 20,000 of them nothing more must be. */
 export interface ActiveMessage {
   readonly queueId: string;
-  readonly envelope: Envelope;
-  /** Milliseconds since the epoch. */
-  readonly activeSince: number;
+  readonly about: About;
+  readonly traceFlags: number;
+  /** The sender wants to be told of success, or of the whole delivery. */
+  readonly wantsTrace: boolean;
+  /** Seconds since the epoch: what its lifetime counts from. */
+  readonly born: number;
+  readonly warnTime: number;
+  readonly warnOffset: number;
   readonly forcedExpire: boolean;
+  /** Was tried before, as far as one can see: new mail takes turns with all of these together. */
+  readonly again: boolean;
   /** Entries that are waiting or under way. */
   open: number;
   /** At least one recipient stays in the queue. */
   deferred: boolean;
+  /** deliveryLog bits of what agents wrote about it. */
+  logs: number;
+}
+
+/** A message as its envelope tells. `now` is in milliseconds. */
+export function activeMessage(queueId: string, envelope: Envelope, { forcedExpire, again }: { readonly forcedExpire: boolean; readonly again: boolean }, now: number): ActiveMessage {
+  const { traceFlags, recipients, createTime, arrivalTime, warnTime, warnOffset } = envelope;
+  return {
+    queueId, traceFlags, warnTime, warnOffset, forcedExpire, again,
+    about: aboutMessage(queueId, envelope, now),
+    wantsTrace: (traceFlags & (requestFlag.userVerify | requestFlag.record)) !== 0 || recipients.some(({ dsnNotify: wish }) => wish & dsnNotify.success),
+    born: createTime || arrivalTime.seconds,
+    open: 0, deferred: false, logs: 0,
+  };
+}
+
+function aboutMessage(queueId: string, envelope: Envelope, now: number): About {
+  const { attributes, arrivalTime: arrival, size, sender, dsnEnvid, dsnRet } = envelope;
+  const value = (name: string): string => attributes.get(name) ?? '';
+  return {
+    queueName: 'active', queueId,
+    dataOffset: size?.dataOffset ?? 0, dataSize: size?.contentLength ?? 0,
+    encoding: value(attributeName.encoding), smtputf8: size?.sendOptions ?? 0,
+    sender: sender ?? '', dsnEnvid, dsnRet,
+    times: { incomingArrival: arrival.seconds + arrival.microseconds / 1e6, activeArrival: now / 1000, agentHandoff: 0, connectionDone: 0, deliveryDone: 0 },
+    clientName: value(attributeName.logClientName), clientAddress: value(attributeName.logClientAddress), clientPort: value(attributeName.logClientPort),
+    clientProtocol: value(attributeName.logProtocolName), clientHelo: value(attributeName.logHeloName),
+    saslMethod: value(attributeName.saslMethod), saslUsername: value(attributeName.saslUsername), saslSender: value(attributeName.saslSender),
+    logIdent: value(attributeName.logIdent) || queueId, rewriteContext: value(attributeName.rewriteContext) || 'local',
+  };
 }
 
 export interface Route { readonly transport: string; readonly nexthop: string; readonly recipient: string }
 
 export interface RouteRules {
-  readonly resolve: (sender: string, address: string) => Promise<{ transport: string; nexthop: string; recipient: string; flags: number }>;
+  readonly resolve: (sender: string, address: string) => MaybePromise<{ transport: string; nexthop: string; recipient: string; flags: number }>;
   /** *_destination_recipient_limit; 0: no limit. */
   readonly recipientLimit: (transport: string) => number;
   readonly doubleBounceSender: string;
@@ -49,18 +92,43 @@ export interface Grouping {
 }
 
 /** Where the recipients of a message go. Rejects only when the rewriting service is out of reach. */
-export async function groupRecipients(message: ActiveMessage, rules: RouteRules): Promise<Grouping> {
-  const groups = new Map<string, { transport: string; queue: string; nexthop: string; recipients: Recipient[] }>();
-  const discarded: Recipient[] = [];
-  const { envelope } = message;
-  for (const each of envelope.recipients) {
-    if (each.done) continue;
-    const route = await routeOf(envelope, each, rules);
-    const recipient = toRecipient(each, route.recipient);
-    if (route.transport === '') discarded.push(recipient);
-    else gather(groups, route, recipient, rules);
+export function groupRecipients(message: ActiveMessage, envelope: Envelope, rules: RouteRules): MaybePromise<Grouping> {
+  const { recipients } = envelope;
+  const sorting: Sorting = { message, envelope, rules, groups: new Map(), discarded: [] };
+  for (const [at, each] of recipients.entries()) {
+    const route = each.done ? undefined : routeOf(envelope, each, rules);
+    if (isPending(route)) return sortLate(sorting, at, route);
+    if (route !== undefined) sort(sorting, each, route);
   }
-  return { entries: [...groups.values()].flatMap((group) => batches(message, group, rules)), discarded };
+  return grouped(sorting);
+}
+
+interface Sorting {
+  readonly message: ActiveMessage;
+  readonly envelope: Envelope;
+  readonly rules: RouteRules;
+  readonly groups: Map<string, Group>;
+  readonly discarded: Recipient[];
+}
+
+/** The same from the first recipient on whose answer has to be waited for. */
+async function sortLate(sorting: Sorting, from: number, first: Promise<Route>): Promise<Grouping> {
+  const { envelope, rules } = sorting;
+  sort(sorting, envelope.recipients[from]!, await first);
+  for (const each of envelope.recipients.slice(from + 1)) if (!each.done) sort(sorting, each, await routeOf(envelope, each, rules));
+  return grouped(sorting);
+}
+
+function sort({ groups, discarded, rules }: Sorting, each: EnvelopeRecipient, route: Route): void {
+  const recipient = toRecipient(each, route.recipient);
+  if (route.transport === '') discarded.push(recipient);
+  else gather(groups, route, recipient, rules);
+}
+
+function grouped({ message, groups, discarded, rules }: Sorting): Grouping {
+  const entries: Entry<Batch>[] = [];
+  for (const group of groups.values()) batches(entries, message, group, rules);
+  return { entries, discarded };
 }
 
 function toRecipient(each: EnvelopeRecipient, address: string): Recipient {
@@ -69,10 +137,12 @@ function toRecipient(each: EnvelopeRecipient, address: string): Recipient {
 
 const nowhere = (recipient: string): Route => ({ transport: '', nexthop: '', recipient });
 
-async function routeOf(envelope: Envelope, each: EnvelopeRecipient, rules: RouteRules): Promise<Route> {
-  const sender = envelope.sender ?? '';
+function routeOf(envelope: Envelope, each: EnvelopeRecipient, rules: RouteRules): MaybePromise<Route> {
   const address = envelope.redirect ?? each.address;
-  const { transport, nexthop, recipient, flags } = await rules.resolve(sender, address);
+  return chain(rules.resolve(envelope.sender ?? '', address), (answer) => judged(envelope, address, answer, rules));
+}
+
+function judged(envelope: Envelope, address: string, { transport, nexthop, recipient, flags }: Awaited<ReturnType<RouteRules['resolve']>>, rules: RouteRules): Route {
   if (flags & resolveFlag.fail) return { transport: 'retry', nexthop: '4.3.0 address resolver failure', recipient: address };
   if (flags & resolveFlag.error) return { transport: 'error', nexthop: '5.1.3 bad address syntax', recipient: address };
   if (flags & resolveFlag.local && splitAddress(recipient).local.toLowerCase() === rules.doubleBounceSender) return nowhere(recipient);
@@ -99,30 +169,14 @@ function gather(groups: Map<string, Group>, { transport, nexthop }: Route, recip
   else known.recipients.push(recipient);
 }
 
-function batches(message: ActiveMessage, { transport, queue, nexthop, recipients }: Group, rules: RouteRules): Entry<Batch>[] {
+function batches(entries: Entry<Batch>[], message: ActiveMessage, { transport, queue, nexthop, recipients }: Group, rules: RouteRules): void {
   const limit = rules.recipientLimit(transport) || recipients.length;
-  const entries: Entry<Batch>[] = [];
   for (let at = 0; at < recipients.length; at += limit)
-    entries.push({ transport, queue, load: { message, nexthop, recipients: recipients.slice(at, at + limit) } });
-  return entries;
+    entries.push({ transport, queue, again: message.again, load: { message, nexthop, recipients: limit < recipients.length ? recipients.slice(at, at + limit) : recipients } });
 }
 
-/** The request for a delivery agent. Times are in seconds. */
-export function requestFor({ message, nexthop, recipients }: Batch, reuse: Entry<Batch>['reuse'] = undefined): DeliveryRequest {
-  const { envelope, queueId, activeSince } = message;
-  const value = (name: string): string => envelope.attributes.get(name) ?? '';
-  const arrival = envelope.arrivalTime;
-  return {
-    flags: envelope.traceFlags | requestFlag.success | requestFlag.bounce | (reuse?.load ? requestFlag.connectionLoad : 0) | (reuse?.store ? requestFlag.connectionStore : 0),
-    queueName: 'active', queueId,
-    dataOffset: envelope.size?.dataOffset ?? 0, dataSize: envelope.size?.contentLength ?? 0,
-    nexthop, encoding: value(attributeName.encoding), smtputf8: envelope.size?.sendOptions ?? 0,
-    sender: envelope.sender ?? '', dsnEnvid: envelope.dsnEnvid, dsnRet: envelope.dsnRet,
-    times: { incomingArrival: arrival.seconds + arrival.microseconds / 1e6, activeArrival: activeSince / 1000, agentHandoff: 0, connectionDone: 0, deliveryDone: 0 },
-    clientName: value(attributeName.logClientName), clientAddress: value(attributeName.logClientAddress), clientPort: value(attributeName.logClientPort),
-    clientProtocol: value(attributeName.logProtocolName), clientHelo: value(attributeName.logHeloName),
-    saslMethod: value(attributeName.saslMethod), saslUsername: value(attributeName.saslUsername), saslSender: value(attributeName.saslSender),
-    logIdent: value(attributeName.logIdent) || queueId, rewriteContext: value(attributeName.rewriteContext) || 'local',
-    recipients,
-  };
+/** The request for a delivery agent. `place`: where the message lies that is no file. */
+export function requestFor({ message, nexthop, recipients }: Batch, place = '', reuse: Entry<Batch>['reuse'] = undefined): DeliveryRequest {
+  const kept = (reuse?.load ? requestFlag.connectionLoad : 0) | (reuse?.store ? requestFlag.connectionStore : 0);
+  return { ...message.about, flags: message.traceFlags | requestFlag.success | requestFlag.bounce | kept, nexthop, place, recipients };
 }

@@ -4,6 +4,7 @@
  * One process per queue runs it. The parts: feeder.ts (what becomes active), message.ts (recipients by destination), scheduler.ts
  * (what goes next; pure), lifecycle.ts (what happens afterwards), manager.ts (puts them together).
  */
+import { growHeapSlowly } from '../../host/memory.ts';
 import { serveTrigger } from './trigger.ts';
 import type { Daemon, Service, Tools } from '../../server/daemon.ts';
 import { Manager } from './manager.ts';
@@ -22,13 +23,14 @@ export const daemon: Daemon = {
 };
 
 function open(tools: Tools): Service {
+  growHeapSlowly();
   const manager = new Manager(tools);
   const wake = (request: string): void => serveTrigger(manager, request);
   return {
     calls: { wake },
     trigger: (request) => wake(request.toString('latin1')),
     start: () => manager.start(),
-    drain: () => manager.drain(),
+    drain: (final) => manager.drain(final),
     busy: () => manager.busy,
   };
 }

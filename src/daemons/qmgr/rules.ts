@@ -31,7 +31,7 @@ export function routeRules({ config, services }: Tools): RouteRules {
   const rewrite = services.connect(rewriteService, view.rewrite_service_name);
   const deferred = new Set(splitList(view.defer_transports));
   return {
-    resolve: async (sender, address) => rewrite.resolve({ sender, address }),
+    resolve: (sender, address) => rewrite.resolve({ sender, address }),
     recipientLimit: (transport) => config.transport(transport, '_destination_recipient_limit'),
     doubleBounceSender: lowerAscii(view.double_bounce_sender),
     defaultFilterNexthop: view.default_filter_nexthop,

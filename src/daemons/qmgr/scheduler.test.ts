@@ -4,10 +4,11 @@ import { noDsn } from '../../ipc/deliver.ts';
 import { parseFeedback, Scheduler, type Entry, type TransportRules } from './scheduler.ts';
 
 const usual: TransportRules = { initialConcurrency: 5, concurrencyLimit: 20, failedCohortLimit: 1, positiveFeedback: () => 1, negativeFeedback: () => 1 };
+const endless = { all: Infinity, again: Infinity };
 const down = { ...noDsn, status: '4.4.1', reason: 'connection refused' };
 
 function scheduler(rules: Partial<TransportRules> = {}): Scheduler<number> {
-  return new Scheduler<number>({ transport: () => ({ ...usual, ...rules }), deadTime: 300_000, retryTime: 60_000 });
+  return new Scheduler<number>({ transport: () => ({ ...usual, ...rules }), room: () => endless, deadTime: 300_000, retryTime: 60_000, deadLimit: 20_000 });
 }
 
 function drain(machine: Scheduler<number>): Entry<number>[] {
@@ -17,7 +18,7 @@ function drain(machine: Scheduler<number>): Entry<number>[] {
 }
 
 function fill(machine: Scheduler<number>, queue: string, count: number, transport = 'smtp', first = 0): void {
-  for (let i = 0; i < count; i++) machine.add({ transport, queue, load: first + i });
+  for (let i = 0; i < count; i++) machine.add({ transport, queue, again: false, load: first + i });
 }
 
 test('a destination gets no more deliveries at once than its window', () => {
@@ -138,7 +139,7 @@ test('connections are kept when deliveries come back to back, not for a first bu
 
 test('100,000 messages to 1,000 destinations, each delivered once', () => {
   const machine = scheduler();
-  for (let i = 0; i < 100_000; i++) machine.add({ transport: 'smtp', queue: `d${i % 1000}`, load: i });
+  for (let i = 0; i < 100_000; i++) machine.add({ transport: 'smtp', queue: `d${i % 1000}`, again: false, load: i });
   const seen = new Set<number>();
   const open: Entry<number>[] = [];
   for (;;) {

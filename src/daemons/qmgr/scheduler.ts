@@ -2,11 +2,14 @@
  * Which mail goes out next: a pure machine, without clock, disk or network.
  *
  * Entries (recipients of one message for one destination) wait in order of arrival at their destination. Transports take turns, and
- * so do the destinations of a transport, so that one slow destination never holds up another. How many deliveries to a
+ * so do the destinations of a transport, so that one slow destination never holds up another; and mail that is tried for the first time
+ * takes turns with mail that was tried before, so that no amount of old mail holds up what is new. How many deliveries to a
  * destination may run at once is learnt from success and failure; a destination that fails a whole cohort is dead for a
  * while, and what waits for it is given back to be deferred without trying. qmgr(8), "STRATEGIES".
  */
 import type { Dsn } from '../../ipc/deliver.ts';
+import { Line } from './line.ts';
+import { Wakes } from './wakes.ts';
 
 export interface TransportRules {
   readonly initialConcurrency: number;
@@ -19,12 +22,19 @@ export interface TransportRules {
   readonly negativeFeedback: (window: number) => number;
 }
 
+/** How many deliveries of a transport make sense at once: in all, and of mail that was tried before. At least one each. */
+export interface Room { readonly all: number; readonly again: number }
+
 export interface SchedulerRules {
   transport(name: string): TransportRules;
+  /** Asked whenever one could begin. Say `roomier` when it grows otherwise than by a delivery's end. */
+  room(transport: string): Room;
   /** minimal_backoff_time in milliseconds: how long a dead destination stays dead. */
   readonly deadTime: number;
   /** transport_retry_time in milliseconds: how long a transport whose agent is not there is left alone. */
   readonly retryTime: number;
+  /** Dead destinations that are remembered; beyond, the one that has been dead for longest is tried again. */
+  readonly deadLimit: number;
 }
 
 /** One delivery request to be: `T` is what the caller needs to know of it. */
@@ -32,14 +42,31 @@ export interface Entry<T> {
   readonly transport: string;
   /** Name of the destination queue: nexthop, or user@nexthop where recipients go one by one. */
   readonly queue: string;
+  /** The message was tried before. */
+  readonly again: boolean;
   readonly load: T;
   /** Set when the entry is taken: may the agent use, may it keep an open connection? */
   reuse?: { readonly load: boolean; readonly store: boolean };
 }
 
+/** What waits for a destination: of new mail, or of mail that was tried before. */
+class Lane<T> {
+  readonly destination: Destination<T>;
+  readonly todo = new Line<Entry<T>>();
+  /** Stands in its transport's line of those that have something to do. */
+  inLine = false;
+
+  constructor(destination: Destination<T>) {
+    this.destination = destination;
+  }
+}
+
+type Kind = 'fresh' | 'again';
+
 class Destination<T> {
   readonly name: string;
-  readonly todo: Entry<T>[] = [];
+  readonly fresh = new Lane<T>(this);
+  readonly again = new Lane<T>(this);
   busy = 0;
   window: number;
   success = 0;
@@ -52,8 +79,6 @@ class Destination<T> {
   reuse = { load: false, store: false };
   /** Will be forgotten unless mail comes. */
   leaving = false;
-  /** Stands in its transport's line of destinations that have something to do. */
-  inLine = false;
 
   constructor(name: string, window: number) {
     this.name = name;
@@ -61,7 +86,16 @@ class Destination<T> {
   }
 
   get isReady(): boolean {
-    return this.dead === undefined && this.todo.length > 0 && this.busy < this.window;
+    return this.dead === undefined && this.busy < this.window;
+  }
+
+  get isIdle(): boolean {
+    return this.fresh.todo.length === 0 && this.again.todo.length === 0 && this.busy === 0;
+  }
+
+  /** What waits, which then waits here no more. */
+  giveBack(): Entry<T>[] {
+    return [...this.fresh.todo.empty(), ...this.again.todo.empty()];
   }
 }
 
@@ -69,7 +103,10 @@ class Transport<T> {
   readonly name: string;
   readonly rules: TransportRules;
   readonly destinations = new Map<string, Destination<T>>();
-  readonly line: Destination<T>[] = [];
+  /** Lanes whose destinations are ready for more. */
+  readonly lines: { readonly [K in Kind]: Line<Lane<T>> } = { fresh: new Line(), again: new Line() };
+  turn: Kind = 'fresh';
+  readonly busy: { [K in Kind]: number } = { fresh: 0, again: 0 };
   dead: Dsn | undefined;
   inLine = false;
 
@@ -84,17 +121,15 @@ const backToBack = 1000;
 /** A destination whose mail is done is remembered for a moment: more may come, and its connections are still open. */
 const afterglow = 2000;
 
-interface Wake { readonly at: number; readonly run: () => void }
-
 export class Scheduler<T> {
   readonly #rules: SchedulerRules;
   readonly #transports = new Map<string, Transport<T>>();
   readonly #line: Transport<T>[] = [];
-  #wakes: Wake[] = [];
-  #now = 0;
+  readonly #wakes: Wakes<'dead' | 'absent' | 'afterglow'>;
 
   constructor(rules: SchedulerRules) {
     this.#rules = rules;
+    this.#wakes = new Wakes({ dead: rules.deadTime, absent: rules.retryTime, afterglow });
   }
 
   /** Why an entry for this destination would be deferred at once; undefined: it is tried. */
@@ -106,7 +141,7 @@ export class Scheduler<T> {
   add(entry: Entry<T>): void {
     const transport = this.#transport(entry.transport);
     const destination = this.#destination(transport, entry.queue);
-    destination.todo.push(entry);
+    destination[kindOf(entry)].todo.push(entry);
     this.#enqueue(transport, destination);
   }
 
@@ -130,10 +165,11 @@ export class Scheduler<T> {
     const transport = this.#transport(entry.transport);
     const destination = this.#destination(transport, entry.queue);
     destination.busy--;
-    destination.lastDone = this.#now;
+    transport.busy[kindOf(entry)]--;
+    destination.lastDone = this.#wakes.now;
     if (failure === undefined) this.#succeeded(transport, destination);
     else if (destination.dead === undefined) this.#failed(transport, destination, failure);
-    const given = destination.dead === undefined ? [] : destination.todo.splice(0);
+    const given = destination.dead === undefined ? [] : destination.giveBack();
     this.#enqueue(transport, destination);
     this.#forget(transport, destination);
     return given;
@@ -142,11 +178,15 @@ export class Scheduler<T> {
   /** The transport's agent is not there or breaks down: all its mail comes back, and it is left alone for a while. */
   transportFailed(name: string, failure: Dsn): Entry<T>[] {
     const transport = this.#transport(name);
-    if (transport.dead === undefined) this.#wake(this.#rules.retryTime, () => { transport.dead = undefined; });
+    if (transport.dead === undefined) this.#wakes.after('absent', () => { transport.dead = undefined; });
     transport.dead = failure;
-    const given: Entry<T>[] = [];
-    for (const destination of transport.destinations.values()) given.push(...destination.todo.splice(0));
-    return given;
+    return [...transport.destinations.values()].flatMap((destination) => destination.giveBack());
+  }
+
+  /** The transport's agents have room for more now. */
+  roomier(name: string): void {
+    const transport = this.#transports.get(name);
+    if (transport !== undefined) this.#standInLine(transport);
   }
 
   /** postqueue -f: dead destinations and transports are tried again at once; with names (postqueue -i) only this one. */
@@ -154,23 +194,20 @@ export class Scheduler<T> {
     for (const transport of this.#transports.values()) {
       if (name !== undefined && transport.name !== name) continue;
       transport.dead = undefined;
-      for (const destination of transport.destinations.values())
-        if (queue === undefined || destination.name === queue) this.#alive(transport, destination);
+      const { destinations } = transport;
+      for (const each of queue === undefined ? destinations.keys() : [queue]) {
+        const destination = destinations.get(each);
+        if (destination !== undefined) this.#alive(transport, destination);
+      }
     }
   }
 
   expire(now: number): void {
-    this.#now = now;
-    const due = this.#wakes.filter(({ at }) => at <= now);
-    if (due.length === 0) return;
-    this.#wakes = this.#wakes.filter(({ at }) => at > now);
-    for (const { run } of due) run();
+    this.#wakes.expire(now);
   }
 
   deadline(): number | undefined {
-    let first: number | undefined;
-    for (const { at } of this.#wakes) if (first === undefined || at < first) first = at;
-    return first;
+    return this.#wakes.deadline();
   }
 
   /** Destinations that are remembered; for tests and statistics. */
@@ -193,23 +230,45 @@ export class Scheduler<T> {
   }
 
   #enqueue(transport: Transport<T>, destination: Destination<T>): void {
-    if (!destination.inLine && destination.isReady) {
-      destination.inLine = true;
-      transport.line.push(destination);
+    if (destination.isReady) {
+      for (const kind of kinds) {
+        const lane = destination[kind];
+        if (lane.inLine || lane.todo.length === 0) continue;
+        lane.inLine = true;
+        transport.lines[kind].push(lane);
+      }
     }
-    if (!transport.inLine && transport.line.length > 0) {
-      transport.inLine = true;
-      this.#line.push(transport);
-    }
+    this.#standInLine(transport);
+  }
+
+  #standInLine(transport: Transport<T>): void {
+    if (transport.inLine || (transport.lines.fresh.length === 0 && transport.lines.again.length === 0)) return;
+    transport.inLine = true;
+    this.#line.push(transport);
   }
 
   #take(transport: Transport<T>): Entry<T> | undefined {
-    while (transport.line.length > 0) {
-      const destination = transport.line.shift()!;
-      destination.inLine = false;
-      if (!destination.isReady) continue;
-      const entry = destination.todo.shift()!;
+    const { all, again } = this.#rules.room(transport.name);
+    const { busy, turn } = transport;
+    if (busy.fresh + busy.again >= all) return undefined;
+    for (const kind of turn === 'fresh' ? kinds : kindsTurned) {
+      const entry = kind === 'again' && busy.again >= again ? undefined : this.#takeFrom(transport, kind);
+      if (entry === undefined) continue;
+      transport.turn = kind === 'fresh' ? 'again' : 'fresh';
+      return entry;
+    }
+    return undefined;
+  }
+
+  #takeFrom(transport: Transport<T>, kind: Kind): Entry<T> | undefined {
+    const line = transport.lines[kind];
+    for (let lane = line.shift(); lane !== undefined; lane = line.shift()) {
+      const { destination } = lane;
+      lane.inLine = false;
+      const entry = destination.isReady ? lane.todo.shift() : undefined;
+      if (entry === undefined) continue;
       destination.busy++;
+      transport.busy[kind]++;
       this.#pace(destination);
       entry.reuse = destination.reuse;
       this.#enqueue(transport, destination);
@@ -223,7 +282,7 @@ export class Scheduler<T> {
    * deliveries are neither concurrent nor back to back (postconf(5) smtp_connection_cache_on_demand).
    */
   #pace(destination: Destination<T>): void {
-    const isBackToBack = destination.lastDone + backToBack >= this.#now;
+    const isBackToBack = destination.lastDone + backToBack >= this.#wakes.now;
     if (!destination.reuse.store && isBackToBack) destination.reuse = { load: true, store: true };
     else if (destination.reuse.store && !isBackToBack && destination.busy <= 1) destination.reuse = { load: true, store: false };
   }
@@ -254,7 +313,11 @@ export class Scheduler<T> {
     destination.failedCohorts += 1 / destination.window;
     if (rules.failedCohortLimit > 0 && destination.failedCohorts >= rules.failedCohortLimit) {
       destination.dead = failure;
-      this.#wake(this.#rules.deadTime, () => this.#alive(transport, destination));
+      // One that died again meanwhile has another end to wait for.
+      this.#wakes.after('dead', () => {
+        if (destination.dead === failure) this.#alive(transport, destination);
+      });
+      this.#wakes.limit('dead', this.#rules.deadLimit);
       return;
     }
     const feedback = rules.negativeFeedback(destination.window);
@@ -277,19 +340,22 @@ export class Scheduler<T> {
 
   /** A destination without mail is forgotten after a moment, and what was learnt about it with it; a dead one is remembered until it is tried again. */
   #forget(transport: Transport<T>, destination: Destination<T>): void {
-    if (destination.todo.length > 0 || destination.busy > 0 || destination.dead !== undefined || destination.leaving) return;
+    if (!destination.isIdle || destination.dead !== undefined || destination.leaving) return;
     destination.leaving = true;
-    this.#wake(afterglow, () => {
+    this.#wakes.after('afterglow', () => {
       destination.leaving = false;
-      if (destination.todo.length > 0 || destination.busy > 0 || destination.dead !== undefined) return;
-      if (destination.lastDone + afterglow > this.#now) this.#forget(transport, destination);
+      if (!destination.isIdle || destination.dead !== undefined) return;
+      if (destination.lastDone + afterglow > this.#wakes.now) this.#forget(transport, destination);
       else transport.destinations.delete(destination.name);
     });
   }
+}
 
-  #wake(milliseconds: number, run: () => void): void {
-    this.#wakes.push({ at: this.#now + milliseconds, run });
-  }
+const kinds: readonly Kind[] = ['fresh', 'again'];
+const kindsTurned: readonly Kind[] = ['again', 'fresh'];
+
+function kindOf<T>({ again }: Entry<T>): Kind {
+  return again ? 'again' : 'fresh';
 }
 
 function initialWindow({ initialConcurrency, concurrencyLimit }: TransportRules): number {

@@ -8,6 +8,8 @@ export interface Wakeable {
   ignoreTimes(): void;
   /** Dead destinations are tried again. */
   revive(): void;
+  /** Messages in the journal become files: somebody wants to see them there. */
+  file(): void;
 }
 
 type Ask = (manager: Wakeable) => void;
@@ -15,6 +17,8 @@ type Ask = (manager: Wakeable) => void;
 const asks: ReadonlyMap<string, Ask> = new Map<string, Ask>([
   ['F', (manager) => manager.revive()],
   ['A', (manager) => manager.ignoreTimes()],
+  // Ours: postsuper works on files.
+  ['J', (manager) => manager.file()],
   ['D', (manager) => manager.scanDeferred()],
   ['I', (manager) => manager.scanIncoming()],
   ['W', (manager) => manager.scanIncoming()],

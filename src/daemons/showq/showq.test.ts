@@ -22,7 +22,7 @@ async function serve(t: TestContext, queue: SampleQueue): Promise<{ path: string
   t.after(() => process.chdir(before));
   const sink = new MemorySink();
   const log = createLog(sink, 'postfix/showq', 1, () => { throw new Error('exit'); });
-  const service = await daemon.open({ config: Configuration.load(queue.etc), log } as unknown as Tools) as Service;
+  const service = await daemon.open({ config: Configuration.load(queue.etc), log, store: {} } as unknown as Tools) as Service;
   const served: Promise<unknown>[] = [];
   const server = net.createServer((socket) => served.push(service.client!({ socket, log, slot: 0, ending: new Ending() }).finally(() => socket.end())));
   const path = `${queue.root}/public/showq`;

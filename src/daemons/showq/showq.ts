@@ -10,6 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { effectiveUid } from '../../host/identity.ts';
 import { peerCredentials } from '../../host/sockets.ts';
 import { encodeShowq, showqFarewell, showqGreeting } from '../../ipc/showq.ts';
+import { journaled } from '../../queue/journal-listing.ts';
 import { listQueues, type ListingOptions } from '../../queue/listing.ts';
 import { openUserList, type UserCheck } from '../../tables/submitters.ts';
 import { tableContext, TableTrouble } from '../../tables/table.ts';
@@ -25,10 +26,11 @@ class Showq implements Service {
 
   readonly #refused: UserCheck;
 
-  constructor({ config, log }: Tools) {
+  constructor({ config, log, store }: Tools) {
     this.#refused = openUserList('authorized_mailq_users', tableContext(config, log));
+    const paths = new QueuePaths({ hashQueueNames: config.get('hash_queue_names'), hashQueueDepth: config.get('hash_queue_depth') });
     this.#options = {
-      paths: new QueuePaths({ hashQueueNames: config.get('hash_queue_names'), hashQueueDepth: config.get('hash_queue_depth') }),
+      paths, journaled: () => store.residents?.present() ?? journaled(paths),
       emptyAddress: config.get('empty_address_recipient'),
       duplicateLimit: config.get('duplicate_filter_limit'),
       utf8: config.get('smtputf8_enable'),

@@ -44,3 +44,33 @@ test('what the server has closed, or cannot be used, is not given out', () => {
   assert.equal(cache.take('d')?.connection, good);
   assert.equal(cache.take('d'), undefined);
 });
+
+test('a busy connection with room is better than an idle one, and can be had more than once', () => {
+  const cache = new ConnectionCache(new HandTicker(), 2);
+  const [busy, idle] = [connection(), connection()];
+  for (const one of [busy, idle]) cache.keep(kept(one, 'd'));
+  assert.equal(cache.take('d')?.connection, idle);
+  assert.equal(cache.take('d')?.connection, busy);
+  assert.equal(cache.take('d'), undefined);
+  cache.keep(kept(idle, 'd'));
+  Object.assign(busy, { room: 2, usable: false });
+  assert.deepEqual([cache.take('d')?.connection, cache.take('e')?.connection, cache.size], [busy, busy, 1]);
+  Object.assign(busy, { room: 0 });
+  assert.equal(cache.take('e')?.connection, idle);
+});
+
+test('each connection is left when its own time is over', () => {
+  const ticker = new HandTicker();
+  const cache = new ConnectionCache(ticker, 2);
+  const all = [0, 1, 2].map(() => connection());
+  for (const one of all) {
+    cache.keep(kept(one, 'd'));
+    ticker.pass(500);
+  }
+  assert.equal(cache.take('d')?.connection, all[2]);
+  cache.keep(kept(all[2]!, 'd'));
+  for (const left of [[1, 0, 0], [1, 1, 0], [1, 1, 0], [1, 1, 1]]) {
+    ticker.pass(500);
+    assert.deepEqual(all.map((one) => one.left), left);
+  }
+});

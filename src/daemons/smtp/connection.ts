@@ -1,8 +1,10 @@
 /**
  * One connection to one server: the client machine on a socket, used for one message after another.
  *
- * handshake() and exchange() resolve when the machine is ready for more or gone; they never reject for what a server does. Outcomes
- * go to the Sink one at a time, in order, each awaited before the next.
+ * handshake() and exchange() resolve when the machine is ready for more or gone; they never reject for what a server does. A
+ * message may be handed over while another is at hand: it goes out behind the other's dot where the server offers
+ * pipelining, or when its turn comes, and is `stale` when it does not come soon. Outcomes go to each message's Sink one at a
+ * time, in order, each awaited before the next.
  */
 import tls from 'node:tls';
 import type net from 'node:net';
@@ -16,12 +18,38 @@ import { UnfitContent } from './downgrade.ts';
 
 /** What becomes of the recipients of one message. Numbers are those of the transaction. */
 export interface Sink {
+  /** The message's turn has come. `reuse`: how often the connection had been used before. */
+  begun(reuse: number): void;
   delivered(recipients: readonly number[], status: string, text: string): MaybePromise<void>;
   failed(recipients: readonly number[], failure: Failure): MaybePromise<void>;
 }
 
+/** The message, from its first header on. */
+export interface Content {
+  /** With CRLF line ends, where it is at hand in one piece. */
+  readonly whole?: () => Buffer | undefined;
+  /** With LF line ends. */
+  readonly pieces: () => AsyncIterable<Buffer>;
+}
+
 /** How a message ended: `orderly` in agreement with the server, `broken` not, `stale` before it began. */
 export type Ending = 'orderly' | 'broken' | 'stale';
+
+/** A message handed over. */
+interface Load {
+  readonly transaction: Transaction;
+  readonly content: Content;
+  readonly sink: Sink;
+  readonly log: Log;
+  readonly resolve: (ending: Ending) => void;
+  begun: boolean;
+}
+
+/** At most so many messages wait for one connection, and only as many as it takes in about so many milliseconds. */
+const mostWaiting = 4;
+const quick = 8;
+/** Milliseconds after which a message that still waits for its turn is given back. */
+const patience = 100;
 
 export class Connection {
   readonly options: ClientOptions;
@@ -31,13 +59,16 @@ export class Connection {
   private readonly pump: Pump<ClientStep>;
   private readonly ticker: Ticker;
   private log: Log;
-  private sink: Sink | undefined;
-  private content: AsyncIterable<Buffer> | undefined;
+  /** The message at hand, and those that follow it. */
+  private readonly loads: Load[] = [];
   private failure: Failure | undefined;
-  private ending: Ending | undefined;
   private ready = false;
   private gone = false;
   private wake = (): void => {};
+  /** How long the server thought about the last message, milliseconds. */
+  private thinking = Number.POSITIVE_INFINITY;
+  private saidAt = 0;
+  private waiting = false;
   /** Called when the server ends a connection that nobody uses. */
   onGone = (): void => {};
 
@@ -54,14 +85,16 @@ export class Connection {
     socket.resume();
   }
 
-  /** How often it had been used before the message at hand. */
-  get reuseCount(): number {
-    return Math.max(this.machine.uses - 1, 0);
-  }
-
   /** Can it take a message now? */
   get usable(): boolean {
-    return this.ready && !this.gone;
+    return this.ready && !this.gone && this.loads.length === 0;
+  }
+
+  /** It has a message; so many more can be handed over and will be taken soon. */
+  get room(): number {
+    const { length } = this.loads;
+    if (length === 0 || this.gone || !this.machine.isPipelining) return 0;
+    return Math.min(mostWaiting, Math.floor(quick / Math.max(this.thinking, 1))) - length;
   }
 
   get offersDsn(): boolean {
@@ -78,21 +111,20 @@ export class Connection {
 
   /** Undefined: ready for mail. */
   async handshake(): Promise<Failure | undefined> {
-    await this.pause(() => this.ready || this.failure !== undefined || this.gone);
+    while (!this.ready && this.failure === undefined && !this.gone) await new Promise<void>((resolve) => { this.wake = resolve; });
     return this.failure;
   }
 
-  async exchange(transaction: Transaction, content: AsyncIterable<Buffer>, sink: Sink, log: Log): Promise<Ending> {
-    if (this.gone) return 'stale';
-    this.log = log;
-    this.sink = sink;
-    this.content = content;
-    this.ready = false;
-    this.ending = undefined;
-    this.pump.tell(() => this.machine.deliver(transaction));
-    // Whether the connection can be used again is known at the same time; a last QUIT is not waited for.
-    await this.pause(() => this.ending !== undefined || this.gone);
-    return this.ending ?? 'broken';
+  /** Resolves when it is known whether the connection can be used again; a last QUIT is not waited for. */
+  exchange(transaction: Transaction, content: Content, sink: Sink, log: Log): Promise<Ending> {
+    if (this.gone) return Promise.resolve('stale');
+    return new Promise((resolve) => {
+      const load: Load = { transaction, content, sink, log, resolve, begun: false };
+      this.loads.push(load);
+      if (this.ready) this.pump.tell(() => this.proceed(false));
+      else if (this.machine.takesFollower) this.pump.tell(() => this.follow());
+      if (!load.begun) this.watch();
+    });
   }
 
   /** Take leave of the server, without waiting for it. */
@@ -101,50 +133,126 @@ export class Connection {
     if (!this.gone) this.pump.tell(() => this.machine.quit());
   }
 
-  private async pause(over: () => boolean): Promise<void> {
-    while (!over()) await new Promise<void>((resolve) => { this.wake = resolve; });
+  /** Begin the first, when its turn has come. `behind`: the server was busy with us just now, and need not be asked whether it still listens. */
+  private proceed(behind: boolean): void {
+    const [load] = this.loads;
+    if (load === undefined || load.begun || !this.ready) return;
+    this.ready = false;
+    this.machine.deliver(load.transaction, behind);
+    this.begin(load);
+  }
+
+  /** Begin the second, behind the dot of the first. */
+  private follow(): void {
+    const [, load] = this.loads;
+    if (load === undefined || load.begun || !this.machine.deliverBehind(load.transaction)) return;
+    this.begin(load);
+  }
+
+  private begin(load: Load): void {
+    load.begun = true;
+    load.sink.begun(this.machine.uses - 1);
   }
 
   private leave(): void {
     this.gone = true;
+    for (const load of this.loads.splice(0)) load.resolve(load.begun ? 'broken' : 'stale');
     this.wake();
     this.onGone();
   }
 
+  /** Nobody waits long for a server that has become slow. */
+  private watch(): void {
+    if (this.waiting) return;
+    this.waiting = true;
+    const last = this.loads.at(-1);
+    this.ticker.after(patience, () => {
+      this.waiting = false;
+      if (last !== undefined) this.release(this.loads.indexOf(last) + 1);
+      if (this.loads.some(({ begun }) => !begun)) this.watch();
+    });
+  }
+
+  /** Give back what has not begun, of so many in front. */
+  private release(count = this.loads.length): void {
+    const given = this.loads.filter((load, at) => at < count && !load.begun);
+    for (const load of given) {
+      this.loads.splice(this.loads.indexOf(load), 1);
+      load.resolve('stale');
+    }
+  }
+
   private perform(step: Exclude<ClientStep, { kind: 'send' }>): MaybePromise<void> {
+    const [load] = this.loads;
     switch (step.kind) {
-      case 'log': return this.log[step.severity](step.text);
+      case 'log': return (load?.log ?? this.log)[step.severity](step.text);
       case 'start-tls': return this.startTls();
-      case 'content': return void this.stream();
-      case 'delivered': return this.sink?.delivered(step.recipients, step.status, step.text);
-      case 'failed': return this.sink?.failed(step.recipients, step.failure);
+      case 'content': return this.say(load!);
+      case 'delivered': return load?.sink.delivered(step.recipients, step.status, step.text);
+      case 'failed': return load?.sink.failed(step.recipients, step.failure);
       case 'unusable': this.failure = step.failure; break;
-      case 'stale': this.ending = 'stale'; break;
-      case 'done': this.ending = step.complete ? 'orderly' : 'broken'; break;
-      case 'ready': this.ready = true; break;
-      case 'close': this.gone = true; break;
+      case 'stale': this.over('stale'); break;
+      case 'done': this.over(step.complete ? 'orderly' : 'broken'); break;
+      case 'ready':
+        this.ready = true;
+        this.proceed(true);
+        break;
+      case 'close':
+        this.gone = true;
+        this.release();
+        break;
     }
     this.wake();
     return undefined;
   }
 
-  private async stream(): Promise<void> {
+  private over(ending: Ending): void {
+    this.thinking = this.machine.now - this.saidAt;
+    const load = this.loads.shift();
+    if (load === undefined) return;
+    this.log = load.log;
+    load.resolve(ending);
+  }
+
+  /** The content, and behind it what follows: all in one write where it is at hand. */
+  private say(load: Load): void {
+    let whole: Buffer | undefined;
     try {
-      for await (const chunk of this.content!) {
+      whole = load.content.whole?.();
+    } catch (error) {
+      return this.machine.contentFailed(this.verdictOn(error as Error, load));
+    }
+    if (whole === undefined || !this.machine.contentWhole(whole)) return void this.stream(load);
+    this.said();
+  }
+
+  private said(): void {
+    this.saidAt = this.machine.now;
+    if (this.loads.length === 1) return;
+    if (this.machine.isStaying) this.follow();
+    else this.release();
+  }
+
+  private async stream(load: Load): Promise<void> {
+    try {
+      for await (const chunk of load.content.pieces()) {
         this.pump.tell(() => this.machine.content(chunk));
         if (this.pump.full) await this.pump.drained();
         if (this.gone) return;
       }
-      this.pump.tell(() => this.machine.contentEnd());
+      this.pump.tell(() => {
+        this.machine.contentEnd();
+        this.said();
+      });
     } catch (error) {
-      this.pump.tell(() => this.machine.contentFailed(this.verdictOn(error as Error)));
+      this.pump.tell(() => this.machine.contentFailed(this.verdictOn(error as Error, load)));
     }
   }
 
   /** Nothing about a message that cannot be read now is final. */
-  private verdictOn(error: Error): Failure | undefined {
+  private verdictOn(error: Error, { log }: Load): Failure | undefined {
     if (error instanceof UnfitContent) return { status: error.status, reason: error.message, remoteMta: '', diagnostic: '', scope: 'message', softUntilLast: false };
-    this.log.warning(error.message);
+    log.warning(error.message);
     return undefined;
   }
 

@@ -9,9 +9,9 @@ import type { Delivery } from '../../delivery/agent.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
 import type { Recipient } from '../../ipc/deliver.ts';
 import type { HostAddress } from '../../network/destination.ts';
-import { nexthopList } from '../../network/nexthop.ts';
 import type { ClientOptions, Failure } from '../../protocol/smtp-client/steps.ts';
-import type { Connection, Ending } from './connection.ts';
+import { isPending } from '../../text/maybe.ts';
+import type { Connection, Content, Ending } from './connection.ts';
 import type { Kept } from './connection-cache.ts';
 import { downgraded } from './downgrade.ts';
 import { addedHeaders } from './headers.ts';
@@ -76,16 +76,14 @@ export class Errand {
       this.ledger.blame({ status: '4.4.4', reason: 'all network protocols are disabled' });
       return this.ledger.settleRest();
     }
-    const named = nexthopList(nexthop);
-    const all = [...named, ...nexthopList(settings.fallbackRelay)];
+    const { named, all } = this.tools.hops.route(nexthop);
     let last = -1;
-    for (const [number, text] of all.entries()) {
-      if (this.ledger.left.length === 0 || this.finalNexthop) break;
+    for (let number = 0; number < all.length && this.ledger.left.length > 0 && !this.finalNexthop; number++) {
       last = number;
       this.finalNexthop = number === all.length - 1;
-      await this.toSite(text, number === 0);
+      await this.toSite(all[number]!, number === 0);
     }
-    await this.settle(last >= named.length, named[0] ?? '');
+    if (this.ledger.left.length > 0) await this.settle(last >= named.length, named[0] ?? '');
   }
 
   /** Nothing is left to be tried. */
@@ -118,7 +116,8 @@ export class Errand {
   }
 
   private async toSite(text: string, first: boolean): Promise<void> {
-    const site = await this.tools.hops.find(text, this.delivery.log);
+    const found = this.tools.hops.find(text, this.delivery.log);
+    const site = isPending(found) ? await found : found;
     this.ledger.why = undefined;
     if ('trouble' in site) {
       this.delivery.log.warning(site.trouble);
@@ -128,8 +127,8 @@ export class Errand {
     if (site.selfIsMx || (site.addresses.length === 0 && loops(site.why))) this.finalNexthop = true;
     if (site.addresses.length === 0) return;
     if (first) this.cachePolicy(site.host, text);
-    const rest = await this.overKept(site);
-    await this.overFresh(site, rest);
+    const rest = this.wishes.load ? await this.overKept(site) : { addresses: site.addresses, count: 0 };
+    if (this.ledger.left.length > 0) await this.overFresh(site, rest);
   }
 
   // ---- connections that are open already
@@ -137,10 +136,10 @@ export class Errand {
   /** Returns what is left to be tried, and how many servers had their turn. */
   private async overKept(site: Site): Promise<Rest> {
     let rest: Rest = { addresses: site.addresses, count: 0 };
-    if (!this.wishes.load) return rest;
     // The log says what was asked for with this server; for a connection found under the destination's name nothing was.
     if (this.destinationKey !== '') rest = await this.tryKept(this.destinationKey, rest, '');
     const best = site.addresses[0]!.preference;
+    if (this.ledger.left.length === 0) return rest;
     for (const each of site.addresses) {
       if (this.ledger.left.length === 0 || each.preference !== best || !rest.addresses.includes(each)) continue;
       rest = await this.tryKept(this.endpointKey(each, site), rest, this.tlsWish());
@@ -260,18 +259,24 @@ export class Errand {
     const { delivery: { request, log }, ledger, tools: { settings } } = this;
     const convert = settings.convertMime && !connection.offersEightBit && request.encoding !== '7bit';
     const transaction = transactionOf(request, ledger.left, settings, { keep: this.wishes.store, converted: convert });
-    const ending = await connection.exchange(transaction, this.content(convert), ledger.begin(connection), log);
+    const ending = await connection.exchange(transaction, this.content(convert), ledger.round(connection), log);
     if (ending === 'orderly') ledger.complete = true;
     if (ending !== 'stale') this.keep(turn);
     ledger.turnOver();
     return ending;
   }
 
-  private content(convert: boolean): AsyncIterable<Buffer> {
+  private content(convert: boolean): Content {
     const { settings } = this.tools;
-    const headers = addedHeaders(settings, this.delivery.request);
-    const content = headers === '' ? this.delivery.content() : withFront(headers, this.delivery.content());
-    return convert ? downgraded(content, settings.mimeLimits) : content;
+    const { delivery } = this;
+    const headers = addedHeaders(settings, delivery.request);
+    if (headers === '' && !convert) return { whole: () => delivery.contentNow('\r\n'), pieces: delivery.content };
+    return {
+      pieces: () => {
+        const content = headers === '' ? delivery.content() : withFront(headers, delivery.content());
+        return convert ? downgraded(content, settings.mimeLimits) : content;
+      },
+    };
   }
 
   // The first good connection is also kept under the destination's name: so the next request need not try dead servers again.

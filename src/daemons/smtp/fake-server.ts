@@ -69,6 +69,11 @@ export class FakeServer {
     return (this.server.address() as net.AddressInfo).port;
   }
 
+  /** Say something now, to everybody who is connected. */
+  tell(reply: string): void {
+    for (const socket of this.open) this.say(socket, reply);
+  }
+
   async close(): Promise<void> {
     for (const socket of this.open) socket.destroy();
     await new Promise((resolve) => { this.server.close(resolve); });

@@ -11,12 +11,14 @@ import { domainAddresses, hostAddresses, serviceAddresses } from '../../network/
 import type { DestinationTools, Destinations, HostAddress, Why } from '../../network/destination.ts';
 import type { Dns } from '../../network/dns.ts';
 import type { HostsFile } from '../../network/hosts-file.ts';
+import { validHostaddr } from '../../text/hostname.ts';
 import { lookupNative } from '../../network/native-lookup.ts';
-import { parseNexthop } from '../../network/nexthop.ts';
-import type { BadNexthop } from '../../network/nexthop.ts';
+import { nexthopList, parseNexthop } from '../../network/nexthop.ts';
+import type { BadNexthop, Nexthop } from '../../network/nexthop.ts';
 import type { Ticker } from '../../network/ticker.ts';
 import { discardList } from '../../protocol/smtp-client/features.ts';
 import type { ClientOptions } from '../../protocol/smtp-client/steps.ts';
+import type { MaybePromise } from '../../text/maybe.ts';
 import { Connection } from './connection.ts';
 import { ConnectionCache } from './connection-cache.ts';
 import type { Settings, TlsLevel } from './settings.ts';
@@ -41,13 +43,26 @@ export interface Site extends Destinations {
   readonly detectLoop: boolean;
 }
 
+/** What a nexthop says, whatever the message. */
+export interface Route {
+  /** Its destinations. */
+  readonly named: readonly string[];
+  /** These, and the fallback relays behind them. */
+  readonly all: readonly string[];
+}
+
 export type Opened = { readonly connection: Connection } | { readonly why: Why };
 
 const smtpPort = 25;
+/** Nexthops whose text has been read, and literal addresses: so many are remembered. */
+const rememberedLimit = 1000;
 
 export class Hops {
   readonly cache: ConnectionCache;
   private readonly tools: HopTools;
+  private readonly routes = new Map<string, Route>();
+  /** Numeric addresses: nothing about them can change. */
+  private readonly fixed = new Map<string, Site>();
 
   constructor(tools: HopTools) {
     this.tools = tools;
@@ -58,7 +73,19 @@ export class Hops {
     return this.tools.alwaysKept(destination);
   }
 
-  async find(text: string, log: Log): Promise<Site | BadNexthop> {
+  route(nexthop: string): Route {
+    const known = this.routes.get(nexthop);
+    if (known !== undefined) return known;
+    const named = nexthopList(nexthop);
+    const route = { named, all: [...named, ...nexthopList(this.tools.settings.fallbackRelay)] };
+    return remember(this.routes, nexthop, route);
+  }
+
+  find(text: string, log: Log): MaybePromise<Site | BadNexthop> {
+    return this.fixed.get(text) ?? this.look(text, log);
+  }
+
+  private async look(text: string, log: Log): Promise<Site | BadNexthop> {
     const { settings } = this.tools;
     const nexthop = parseNexthop(text, settings.defaultService, (service) => tcpPort(service, settings.knownTcpPorts));
     if ('trouble' in nexthop) return nexthop;
@@ -66,7 +93,8 @@ export class Hops {
     const smtp = settings.program === 'smtp';
     const detectLoop = smtp && port === smtpPort;
     const found = await this.addresses(nexthop, smtp, detectLoop, log);
-    return { ...found, host, port, detectLoop };
+    const site = { ...found, host, port, detectLoop };
+    return isFixed(nexthop, site) ? remember(this.fixed, text, site) : site;
   }
 
   private addresses({ host, literal, service }: { host: string; literal: boolean; service: string }, smtp: boolean, detectLoop: boolean, log: Log): Promise<Destinations> {
@@ -118,4 +146,14 @@ export class Hops {
     if (code === 'BIND') return { why: { status: '4.4.0', reason: text } };
     return { why: { status: '4.4.1', reason: `connect to ${options.peer.nameAddressPort}: ${text}` } };
   }
+}
+
+function isFixed({ literal, host }: Nexthop, { addresses, why }: Site): boolean {
+  return literal && why === undefined && addresses.length === 1 && validHostaddr(host);
+}
+
+function remember<T>(memory: Map<string, T>, key: string, value: T): T {
+  if (memory.size >= rememberedLimit) memory.clear();
+  memory.set(key, value);
+  return value;
 }

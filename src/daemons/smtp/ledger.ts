@@ -8,11 +8,13 @@ import type { Delivery } from '../../delivery/agent.ts';
 import type { Report } from '../../delivery/reports.ts';
 import type { Recipient, Times } from '../../ipc/deliver.ts';
 import type { Why } from '../../network/destination.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Failure } from '../../protocol/smtp-client/steps.ts';
 import type { Connection, Sink } from './connection.ts';
 import type { Settings } from './settings.ts';
 import { withoutSuccessReport } from './transaction.ts';
 
+const nobody: readonly Recipient[] = [];
 const noReason: Why = { status: '4.3.0', reason: 'server unavailable or unable to receive mail' };
 
 export class Ledger {
@@ -38,15 +40,14 @@ export class Ledger {
     this.left = delivery.request.recipients;
   }
 
-  /** The message begins on this connection, for everybody who is left. */
-  begin(connection: Connection): Sink {
-    const recipients = this.left;
-    const named = (numbers: readonly number[]): Recipient[] => numbers.map((number) => recipients[number]!);
+  /** The message is handed over to this connection, for everybody who is left. */
+  round(connection: Connection): Sink {
+    return new Round(this, connection, this.left);
+  }
+
+  /** Its turn there has come. */
+  begin(): void {
     this.connectionDone = this.clock.now() / 1000;
-    return {
-      delivered: (numbers, status, text) => this.delivered(named(numbers), connection, status, text),
-      failed: (numbers, failure) => this.fail(named(numbers), failure, connection.options.peer.nameAddressPort, connection.reuseCount),
-    };
   }
 
   /** The server's turn is over: what follows has times of its own. */
@@ -54,23 +55,29 @@ export class Ledger {
     this.connectionDone = 0;
   }
 
-  private async delivered(recipients: readonly Recipient[], connection: Connection, status: string, text: string): Promise<void> {
+  delivered(recipients: readonly Recipient[], connection: Connection, reuseCount: number, status: string, text: string): MaybePromise<void> {
     const { peer, settings: { dialect } } = connection.options;
     const { offersDsn } = connection;
     const report: Report = {
       dsn: status, text, relay: peer.nameAddressPort, diagnostic: { type: 'smtp', text }, remote: { type: 'dns', name: peer.host },
       action: dialect === 'lmtp' && this.settings.flags.final && !offersDsn ? 'delivered' : 'relayed',
-      times: this.times(), reuseCount: connection.reuseCount, tls: this.tls,
+      times: this.times(), reuseCount, tls: this.tls,
     };
-    for (const recipient of recipients) await this.reportSent(recipient, offersDsn ? withoutSuccessReport(recipient) : recipient, report);
+    const pending: Promise<unknown>[] = [];
+    for (const recipient of recipients) {
+      const reported = this.reportSent(recipient, offersDsn ? withoutSuccessReport(recipient) : recipient, report);
+      if (isPending(reported)) pending.push(reported);
+    }
     this.drop(recipients);
+    if (pending.length > 0) return Promise.all(pending).then(() => {});
+    return undefined;
   }
 
   // The Outcome marks the recipient that it was asked about; the report may concern a copy with other wishes.
-  private async reportSent(original: Recipient, shown: Recipient, report: Report): Promise<void> {
+  private reportSent(original: Recipient, shown: Recipient, report: Report): MaybePromise<unknown> {
     const { outcome, request } = this.delivery;
-    if (original === shown) await outcome.sent(original, report);
-    else outcome.settle(original, await outcome.reports.sent(request, shown, report));
+    if (original === shown) return outcome.sent(original, report);
+    return chain(outcome.reports.sent(request, shown, report), (settled) => outcome.settle(original, settled));
   }
 
   /** The recipients' failure at one server; `relay` names it. */
@@ -110,6 +117,10 @@ export class Ledger {
   }
 
   private drop(recipients: readonly Recipient[]): void {
+    if (recipients.length === this.left.length) {
+      this.left = nobody;
+      return;
+    }
     const gone = new Set(recipients);
     this.left = this.left.filter((recipient) => !gone.has(recipient));
   }
@@ -137,5 +148,36 @@ export class Ledger {
   async passRest(passOn: (recipient: Recipient) => Promise<boolean>): Promise<void> {
     for (const recipient of this.left) this.delivery.outcome.settle(recipient, await passOn(recipient));
     this.left = [];
+  }
+}
+
+/** One server's turn. Numbers are places in the list of those who were left when it began. */
+class Round implements Sink {
+  private readonly ledger: Ledger;
+  private readonly connection: Connection;
+  private readonly recipients: readonly Recipient[];
+  private reuse = 0;
+
+  constructor(ledger: Ledger, connection: Connection, recipients: readonly Recipient[]) {
+    this.ledger = ledger;
+    this.connection = connection;
+    this.recipients = recipients;
+  }
+
+  begun(reuse: number): void {
+    this.reuse = reuse;
+    this.ledger.begin();
+  }
+
+  delivered(numbers: readonly number[], status: string, text: string): MaybePromise<void> {
+    return this.ledger.delivered(this.named(numbers), this.connection, this.reuse, status, text);
+  }
+
+  failed(numbers: readonly number[], failure: Failure): Promise<void> {
+    return this.ledger.fail(this.named(numbers), failure, this.connection.options.peer.nameAddressPort, this.reuse);
+  }
+
+  private named(numbers: readonly number[]): readonly Recipient[] {
+    return numbers.length === this.recipients.length ? this.recipients : numbers.map((number) => this.recipients[number]!);
   }
 }

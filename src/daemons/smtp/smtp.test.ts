@@ -33,7 +33,7 @@ async function stage(use: (stage: { bench: Bench; agent: Agent }) => Promise<voi
   try {
     await use({ bench, agent });
   } finally {
-    await agent.drain?.();
+    await agent.drain?.(true);
     bench.remove();
   }
 }
@@ -166,6 +166,25 @@ test('a kept connection that the server has given up costs nothing', async () =>
     }
     assert.equal(fake.connections, 3);
   }));
+});
+
+test('requests for one destination follow each other over its connections; what a server breaks off goes on elsewhere, once', async () => {
+  for (const [dots, left, connections] of [
+    [['250 2.0.0 warm', '250 2.0.0 ok'], [], 1],
+    [['250 2.0.0 warm', '451 4.3.0 later', '250 2.0.0 ok'], [0], 1],
+    [['250 2.0.0 warm', '250 2.0.0 ok', 'CLOSE', '250 2.0.0 ok'], [1], 3],
+    [['250 2.0.0 warm', 'CLOSE', '250 2.0.0 ok'], [0], 4],
+  ] as const) {
+    await server({ dots }, (fake) => stage(async ({ bench, agent }) => {
+      const nexthop = `one.example:${fake.port}`;
+      const send = (content: string): ReturnType<Bench['deliver']> => bench.deliver(agent, ['joe@example.org'], { content, request: { nexthop, ...keeping } });
+      await send('warm\n');
+      const sent = await Promise.all(['0\n', '1\n', '2\n', '3\n'].map(send));
+      assert.deepEqual(sent.flatMap((each, number) => (each.reply.status === 0 ? [] : [number])), left);
+      assert.deepEqual(fake.messages.toSorted(), ['0\r\n', '1\r\n', '2\r\n', '3\r\n', 'warm\r\n']);
+      assert.equal(fake.connections, connections, dots.join());
+    }));
+  }
 });
 
 test('LMTP over a UNIX-domain socket: one outcome per recipient', async () => {

@@ -20,6 +20,8 @@ export function needsSmtputf8({ smtputf8 }: DeliveryRequest): boolean {
   return (smtputf8 & smtputf8Requested) !== 0 && (smtputf8 & smtputf8Needs) !== 0;
 }
 
+const notSaid: ReadonlyMap<XforwardName, string> = new Map();
+
 export function transactionOf(
   request: DeliveryRequest, recipients: readonly Recipient[], settings: Settings, { keep, converted }: { keep: boolean; converted: boolean },
 ): Transaction {
@@ -37,7 +39,7 @@ export function transactionOf(
     verify: isTraceOnly(request.flags) ? settings.verifyTarget : 'no',
     keep,
     converted,
-    xforward: settings.sendXforward ? xforward(request) : new Map(),
+    xforward: settings.sendXforward ? xforward(request) : notSaid,
   };
 }
 

@@ -13,7 +13,7 @@ import type { Tools } from '../../server/daemon.ts';
 import { clients } from '../../tables/lists.ts';
 import { TableTrouble, type TableContext } from '../../tables/table.ts';
 import { parseIpAddress, renderIpAddress } from '../../text/cidr.ts';
-import type { MaybePromise } from '../../text/maybe.ts';
+import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
 
 export const countParameters = [
@@ -57,32 +57,43 @@ export function clientCounts(tools: Tools, context: TableContext): CountsFor {
   if (connections + connectionRate + messageRate + recipientRate + others === 0) return () => uncounted;
   const isExempt = clients('smtpd_client_event_limit_exceptions', tools.config, context);
   const anvil = tools.services.connect(anvilService);
-  return (client, log) => new Counted(client, log, limits, anvil, async () => client.address === '' || isExempt(client.name, client.address));
+  return (client, log) => new Counted(client, log, limits, anvil, isExempt);
 }
+
+type Exempt = (name: string, address: string) => MaybePromise<boolean>;
 
 class Counted implements ClientCounts {
   readonly #client: Client;
   readonly #log: Log;
   readonly #limits: Limits;
   readonly #anvil: Anvil;
-  readonly #isExempt: () => Promise<boolean>;
-  readonly #key: string;
+  readonly #isExempt: Exempt;
+  #key = '';
   #counts = false;
   #isGone = false;
 
-  constructor(client: Client, log: Log, limits: Limits, anvil: Anvil, isExempt: () => Promise<boolean>) {
+  constructor(client: Client, log: Log, limits: Limits, anvil: Anvil, isExempt: Exempt) {
     this.#client = client;
     this.#log = log;
     this.#limits = limits;
     this.#anvil = anvil;
     this.#isExempt = isExempt;
-    this.#key = `${limits.service}:${network(client.address, limits)}`;
   }
 
   // Reported even when nothing limits connections: else anvil would forget the other rates too early.
-  async connected(): Promise<Reply | undefined> {
-    if (await this.#isListed() || this.#isGone) return undefined;
+  connected(): MaybePromise<Reply | undefined> {
+    const listed = this.#isListed();
+    return isPending(listed) ? listed.then((late) => this.#beginCount(late)) : this.#beginCount(listed);
+  }
+
+  #beginCount(listed: boolean): MaybePromise<Reply | undefined> {
+    if (listed || this.#isGone) return undefined;
     this.#counts = true;
+    this.#key = `${this.#limits.service}:${network(this.#client.address, this.#limits)}`;
+    return this.#countConnection();
+  }
+
+  async #countConnection(): Promise<Reply | undefined> {
     const answer = await this.#ask(() => this.#anvil.connect({ client: this.#key }));
     if (answer === undefined) return undefined;
     const { connections, connectionRate, hostname } = this.#limits;
@@ -111,14 +122,21 @@ class Counted implements ClientCounts {
   }
 
   /** A list that cannot be asked exempts nobody: the worst that follows is a 421. */
-  async #isListed(): Promise<boolean> {
+  #isListed(): MaybePromise<boolean> {
+    const { name, address } = this.#client;
+    if (address === '') return true;
     try {
-      return await this.#isExempt();
+      const listed = this.#isExempt(name, address);
+      return isPending(listed) ? listed.catch((error: Error) => this.#exemptsNobody(error)) : listed;
     } catch (error) {
-      if (!(error instanceof TableTrouble)) throw error;
-      this.#log.warning(error.message);
-      return false;
+      return this.#exemptsNobody(error as Error);
     }
+  }
+
+  #exemptsNobody(error: Error): boolean {
+    if (!(error instanceof TableTrouble)) throw error;
+    this.#log.warning(error.message);
+    return false;
   }
 
   async #limited(question: () => MaybePromise<{ rate: number }>, limit: number, what: string, complaint: string): Promise<Reply | undefined> {

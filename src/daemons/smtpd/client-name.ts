@@ -2,66 +2,117 @@
  * What the client is called: the name that its address has, if that name has the address too. Otherwise `unknown`.
  *
  * Names come from a stranger's name server: they are checked as host names before anybody sees them (valid_hostname). Never rejects.
+ * An answer is remembered for a few seconds, so that a busy client is described without waiting; one that came of trouble is not.
  * RFC 7001 section 3 (iprev); smtpd_peername_lookup switches it off.
  */
 import type net from 'node:net';
 import { reverseName, type Dns } from '../../network/dns.ts';
 import type { HostsFile } from '../../network/hosts-file.ts';
 import { lookupNative } from '../../network/native-lookup.ts';
+import type { Ticker } from '../../network/ticker.ts';
 import { parseIpAddress, renderIpAddress } from '../../text/cidr.ts';
 import { validHostaddr, validHostname } from '../../text/hostname.ts';
+import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
 
 type NameStatus = Client['nameStatus'];
 
 interface Names { readonly name: string; readonly reverseName: string; readonly nameStatus: NameStatus; readonly reverseStatus: NameStatus }
 
+/** Names, and for how many seconds the name service says that they hold. */
+interface Found { readonly names: Names; readonly holds: number }
+
 export interface NameSources {
   readonly dns: Dns;
   readonly hosts: HostsFile;
+  readonly ticker: Ticker;
   /** smtpd_peername_lookup */
   readonly enabled: boolean;
 }
 
+/** The address of this server that a listener is bound to, where it is bound to one. */
+export interface ServerEnd { readonly address: string; readonly port: number }
+
+/** Clients whose names are remembered, and for how many milliseconds at most: a change of the hosts file is noticed as late. */
+const rememberedClients = 1000;
+const rememberedFor = 5000;
+
 const unknown = (status: NameStatus, reverse = 'unknown', reverseStatus: NameStatus = status): Names =>
   ({ name: 'unknown', reverseName: reverse, nameStatus: status, reverseStatus });
 
-export async function describeClient(socket: net.Socket, sources: NameSources): Promise<Client> {
-  const address = plainAddress(socket.remoteAddress ?? '');
-  const serverAddress = plainAddress(socket.localAddress ?? '');
-  const names = address === '' ? unknown('permanent') : sources.enabled ? await namesOf(address, sources) : unknown('permanent');
+export class ClientNames {
+  readonly #sources: NameSources;
+  readonly #remembered = new Map<string, { readonly names: Names; readonly until: number }>();
+
+  constructor(sources: NameSources) {
+    this.#sources = sources;
+  }
+
+  describe(socket: net.Socket, serverEnd?: ServerEnd): MaybePromise<Client> {
+    const address = plainAddress(socket.remoteAddress ?? '');
+    const port = String(socket.remotePort ?? '');
+    const server = { address: plainAddress(serverEnd?.address ?? socket.localAddress ?? ''), port: serverEnd?.port ?? socket.localPort ?? '' };
+    const names = this.#names(address);
+    return isPending(names) ? names.then((late) => clientOf(late, address, port, server)) : clientOf(names, address, port, server);
+  }
+
+  #names(address: string): MaybePromise<Names> {
+    const { enabled, ticker } = this.#sources;
+    if (address === '' || !enabled) return unknown('permanent');
+    const known = this.#remembered.get(address);
+    if (known !== undefined && known.until > ticker.monotonic()) return known.names;
+    return namesOf(address, this.#sources).then(({ names, holds }) => {
+      this.#remember(address, names, Math.min(holds * 1000, rememberedFor));
+      return names;
+    });
+  }
+
+  #remember(address: string, names: Names, milliseconds: number): void {
+    if (milliseconds <= 0 || names.nameStatus === 'temporary' || names.reverseStatus === 'temporary') return;
+    this.#remembered.delete(address);
+    if (this.#remembered.size >= rememberedClients) this.#remembered.delete(this.#remembered.keys().next().value!);
+    this.#remembered.set(address, { names, until: this.#sources.ticker.monotonic() + milliseconds });
+  }
+}
+
+function clientOf(names: Names, address: string, port: string, server: { address: string; port: number | string }): Client {
   return {
-    ...names, address,
+    name: names.name, reverseName: names.reverseName, nameStatus: names.nameStatus, reverseStatus: names.reverseStatus,
+    address,
     literal: address.includes(':') ? `IPv6:${address}` : address,
-    port: String(socket.remotePort ?? ''),
+    port,
     label: `${names.name}[${address === '' ? 'unknown' : address}]`,
-    serverAddress, serverPort: String(socket.localPort ?? ''),
+    serverAddress: server.address, serverPort: String(server.port),
   };
 }
 
 /** `::ffff:192.0.2.1` is 192.0.2.1; a zone id says nothing to others. */
 function plainAddress(address: string): string {
+  // The kernel's text of an IPv4 address has one form only.
+  if (!address.includes(':')) return address;
   const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
   const bytes = mapped ?? address.replace(/%.*$/, '');
   const parsed = parseIpAddress(bytes);
   return parsed === undefined ? '' : renderIpAddress(parsed);
 }
 
-async function namesOf(address: string, { dns, hosts }: NameSources): Promise<Names> {
+async function namesOf(address: string, { dns, hosts }: NameSources): Promise<Found> {
   const listed = hosts.nameOf(address);
-  const found = listed === undefined ? await pointerOf(address, dns) : { name: listed };
-  if ('status' in found) return unknown(found.status);
+  const found = listed === undefined ? await pointerOf(address, dns) : { name: listed, holds: Infinity };
+  const { holds } = found;
+  if ('status' in found) return { names: unknown(found.status), holds };
   const { name } = found;
-  if (!validHostname(name) || validHostaddr(name)) return unknown('permanent');
+  if (!validHostname(name) || validHostaddr(name)) return { names: unknown('permanent'), holds };
   const back = await lookupNative(name, hosts, dns);
-  if (back.trouble !== undefined) return unknown(back.trouble.kind === 'again' ? 'temporary' : 'permanent', name, 'ok');
-  if (!back.addresses.some((each) => plainAddress(each) === address)) return unknown('permanent', name, 'ok');
-  return { name, reverseName: name, nameStatus: 'ok', reverseStatus: 'ok' };
+  if (back.trouble !== undefined) return { names: unknown(back.trouble.kind === 'again' ? 'temporary' : 'permanent', name, 'ok'), holds };
+  const leadsBack = back.addresses.some((each) => plainAddress(each) === address);
+  if (!leadsBack) return { names: unknown('permanent', name, 'ok'), holds };
+  return { names: { name, reverseName: name, nameStatus: 'ok', reverseStatus: 'ok' }, holds };
 }
 
-async function pointerOf(address: string, dns: Dns): Promise<{ name: string } | { status: NameStatus }> {
+async function pointerOf(address: string, dns: Dns): Promise<{ name: string; holds: number } | { status: NameStatus; holds: number }> {
   const answer = await dns.lookup(reverseName(address), 'PTR');
   const [first] = answer.records;
-  if (answer.status === 'ok' && first !== undefined) return { name: first.data };
-  return { status: answer.status === 'retry' ? 'temporary' : 'permanent' };
+  if (answer.status === 'ok' && first !== undefined) return { name: first.data, holds: answer.ttl };
+  return { status: answer.status === 'retry' ? 'temporary' : 'permanent', holds: answer.ttl };
 }

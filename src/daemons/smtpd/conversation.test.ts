@@ -26,7 +26,7 @@ function cleanupSession(told: string[]): CleanupSession {
   };
 }
 
-type Question = 'recipient' | 'data' | 'cleanup';
+type Question = 'recipient' | 'data' | 'cleanup' | 'nothing';
 
 /** What a conversation needs around it. One question is not answered until `release`; `asked` resolves when it has been asked. */
 class Scene {
@@ -108,3 +108,32 @@ for (const [held, want] of [
     assert.deepEqual(scene.ears.lines.filter((line) => line.startsWith('warning')), []);
   });
 }
+
+test('a group of commands whose answers are at hand is answered in one write', async () => {
+  const scene = new Scene('nothing');
+  const server = net.createServer({ allowHalfOpen: true });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const accepted = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
+  const peer = net.connect({ port: (server.address() as net.AddressInfo).port, host: '127.0.0.1' }).on('error', () => {});
+  const socket = (await accepted).on('error', () => {});
+  const written: string[] = [];
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+  socket.write = ((bytes: string | Buffer, ...rest: unknown[]) => {
+    written.push(bytes.toString('latin1'));
+    return write(bytes, ...rest);
+  }) as typeof socket.write;
+  const served = new Conversation({ socket, log: scene.ears.log } as unknown as Session, client, scene.hall()).served();
+  let heard = '';
+  const talk = [`${commands[0]}\r\n`, `${commands.slice(1).join('\r\n')}\r\n`, 'Subject: x\r\n\r\nhello\r\n.\r\nQUIT\r\n'];
+  peer.on('data', (chunk: Buffer) => {
+    heard += chunk.toString('latin1');
+    const ready = /^(?:220|250|354) .*\r\n$/m.test(heard.slice(heard.lastIndexOf('\n', heard.length - 2) + 1));
+    if (ready && talk.length > 0) peer.write(talk.shift()!);
+  });
+  await served;
+  server.close();
+  assert.deepEqual(written.map((text) => text.match(/^[0-9]{3}(?= )/gm)?.join(' ')), ['220', '250', '250 250 354', '250 221']);
+  assert.deepEqual(scene.ears.lines, [
+    'connect from unknown[192.0.2.1]', '4bXyZ1: client=unknown[192.0.2.1]', 'disconnect from unknown[192.0.2.1] ehlo=1 mail=1 rcpt=1 data=1 quit=1 commands=5',
+  ]);
+});

@@ -15,7 +15,7 @@ import type { Question, Reply, SmtpServerStep, Verdict } from '../../protocol/sm
 import type { Session } from '../../server/daemon.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { sameIgnoringCase } from '../../text/ascii.ts';
-import { noSideEffects, type AccessState, type Client, type Decision } from './access/state.ts';
+import { forgetSideEffects, noSideEffects, type AccessState, type Client, type Decision } from './access/state.ts';
 import type { ClientCounts, CountsFor } from './client-counts.ts';
 import type { Policy } from './policy.ts';
 import { logEvent } from './log-lines.ts';
@@ -43,23 +43,42 @@ export interface Hall {
 type Performed = Exclude<SmtpServerStep, { kind: 'send' | 'delay' }>;
 
 const accepted: Verdict = { accept: true };
+const badSender: Verdict = { accept: false, reply: say.badSender };
+const badRecipient: Verdict = { accept: false, reply: say.badRecipient };
 const noSpace = reply(452, '4.3.1', 'Insufficient system storage');
 const noCleanup = reply(451, '4.3.0', 'Error: queue file write error');
 
 const freshState = (client: Client, log: Log): AccessState => ({
   client, log, helo: undefined, protocol: 'SMTP', sender: undefined, recipient: undefined, recipientCount: 0, where: 'CONNECT', queueId: undefined,
-  effects: noSideEffects(), deferIfPermit: undefined, deferIfReject: undefined, warnOnly: false, recipientChecked: false, senderChecked: false,
+  effects: noSideEffects(), deferIfPermit: undefined, deferIfReject: undefined, noted: undefined, warnOnly: false, recipientChecked: false, senderChecked: false,
   depth: 0, pipelinesIllegally: false,
 });
 
+type Asked<V extends Question['verb']> = Extract<Question, { readonly verb: V }>;
+type Answers = { readonly [V in Question['verb']]: (conversation: Conversation, question: Asked<V>) => MaybePromise<Verdict> };
+
+const verdictOf = (decision: Decision): Verdict => (decision?.kind === 'refuse' ? { accept: false, reply: decision.reply } : accepted);
+
 export class Conversation {
+  /** Who answers what the machine asks. */
+  static readonly #answers: Answers = {
+    CONNECT: (conversation) => conversation.#connect(),
+    HELO: (conversation, { name }) => conversation.#hello(name),
+    EHLO: (conversation, { name }) => conversation.#hello(name),
+    MAIL: (conversation, question) => conversation.#mailFrom(question),
+    RCPT: (conversation, question) => conversation.#rcptTo(question),
+    DATA: (conversation) => conversation.#data(),
+    END: (conversation) => conversation.#end(),
+    VRFY: (conversation, question) => conversation.#counted(conversation.#counts.recipient(), () => conversation.#verify(question.address, question.path)),
+    ETRN: (_conversation, { domain }) => ({ accept: false, reply: reply(459, undefined, `<${domain}>: service unavailable`) }),
+  };
+
   readonly #hall: Hall;
   readonly #log: Log;
   readonly #machine: SmtpServerSession;
   readonly #state: AccessState;
   readonly #counts: ClientCounts;
   readonly #pump: Pump<SmtpServerStep>;
-  readonly #verbs: { readonly [V in Question['verb']]: (question: Question & { readonly verb: V }) => MaybePromise<Verdict> };
   #mail: Omit<TransactionFacts, 'state'> | undefined;
   #transaction: Transaction | undefined;
   /** The client has gone: an answer that comes now must not begin anything. */
@@ -71,31 +90,19 @@ export class Conversation {
     this.#state = freshState(client, session.log);
     this.#counts = hall.counts(client, session.log);
     this.#machine = new SmtpServerSession(hall.settings(client));
-    this.#verbs = {
-      CONNECT: () => this.#counted(this.#counts.connected(), () => this.#verdict(this.#hall.policy.connect(this.#state))),
-      HELO: (question) => this.#hello(question.name),
-      EHLO: (question) => this.#hello(question.name),
-      MAIL: (question) => this.#counted(this.#counts.message(), () => this.#sender(question)),
-      RCPT: (question) => this.#counted(this.#counts.recipient(), () => this.#recipient(question)),
-      DATA: () => this.#data(),
-      END: () => this.#end(),
-      VRFY: (question) => this.#counted(this.#counts.recipient(), () => this.#verify(question.address, question.path)),
-      ETRN: ({ domain }) => ({ accept: false, reply: reply(459, undefined, `<${domain}>: service unavailable`) }),
-    };
+    this.#log.info(`connect from ${client.label}`);
     this.#pump = new Pump({ socket: session.socket, machine: this.#machine, ticker: hall.ticker, pauseWhenFull: true, perform: (step) => this.#perform(step) });
   }
 
   /** Until the client is gone. */
   async served(): Promise<void> {
-    const { label } = this.#state.client;
-    this.#log.info(`connect from ${label}`);
     try {
       await this.#pump.closed;
     } finally {
       this.#isGone = true;
       this.#forget();
       this.#counts.gone();
-      this.#log.info(`disconnect from ${label} ${this.#machine.statistics()}`);
+      this.#log.info(`disconnect from ${this.#state.client.label} ${this.#machine.statistics()}`);
     }
   }
 
@@ -124,9 +131,9 @@ export class Conversation {
   }
 
   #answer(question: Question): MaybePromise<Verdict> {
-    const ask = this.#verbs[question.verb] as (question: Question) => MaybePromise<Verdict>;
+    const ask = Conversation.#answers[question.verb] as (conversation: Conversation, question: Question) => MaybePromise<Verdict>;
     try {
-      const answer = ask(question);
+      const answer = ask(this, question);
       return isPending(answer) ? answer.catch((error: Error) => this.#trouble(error)) : answer;
     } catch (error) {
       return this.#trouble(error as Error);
@@ -142,17 +149,16 @@ export class Conversation {
 
   /** What the machine knows of the session, for restrictions and log. */
   #lookAgain(): AccessState {
-    const { protocol, helo, recipients } = this.#machine.context();
+    const machine = this.#machine;
     const state = this.#state;
-    state.protocol = protocol;
-    state.helo = helo;
-    state.recipientCount = recipients;
+    state.protocol = machine.protocol;
+    state.helo = machine.helo;
+    state.recipientCount = machine.recipients;
     return state;
   }
 
   #verdict(decision: MaybePromise<Decision>): MaybePromise<Verdict> {
-    const turn = (each: Decision): Verdict => (each?.kind === 'refuse' ? { accept: false, reply: each.reply } : accepted);
-    return isPending(decision) ? decision.then(turn) : turn(decision);
+    return isPending(decision) ? decision.then(verdictOf) : verdictOf(decision);
   }
 
   /** A client that asks too much is told so before anything else is looked at. */
@@ -160,65 +166,107 @@ export class Conversation {
     return chain(refusal, (found) => (found === undefined ? next() : { accept: false, reply: found }));
   }
 
+  #connect(): MaybePromise<Verdict> {
+    return this.#counted(this.#counts.connected(), () => this.#verdict(this.#hall.policy.connect(this.#state)));
+  }
+
   #hello(name: string): MaybePromise<Verdict> {
     this.#state.helo = name;
     return this.#verdict(this.#hall.policy.hello(this.#state));
   }
 
-  async #sender({ sender, path, parameters }: Extract<Question, { verb: 'MAIL' }>): Promise<Verdict> {
+  #mailFrom(question: Asked<'MAIL'>): MaybePromise<Verdict> {
+    const refusal = this.#counts.message();
+    return refusal === undefined ? this.#sender(question) : this.#counted(refusal, () => this.#sender(question));
+  }
+
+  #rcptTo(question: Asked<'RCPT'>): MaybePromise<Verdict> {
+    const refusal = this.#counts.recipient();
+    return refusal === undefined ? this.#recipient(question) : this.#counted(refusal, () => this.#recipient(question));
+  }
+
+  #sender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
     this.#forget();
+    const { sender, path } = question;
+    return chain(this.#isMalformed(sender, path), (malformed) => {
+      if (malformed) return badSender;
+      this.#state.sender = sender;
+      return chain(this.#hall.policy.sender(this.#state), (decision) => this.#senderJudged(question, decision));
+    });
+  }
+
+  #senderJudged({ sender, parameters }: Asked<'MAIL'>, decision: Decision): MaybePromise<Verdict> {
+    const hall = this.#hall;
     const state = this.#state;
-    const { hall } = { hall: this.#hall };
-    if (await this.#isMalformed(sender, path)) return { accept: false, reply: say.badSender };
-    state.sender = sender;
-    const verdict = await this.#verdict(hall.policy.sender(state));
-    if (!verdict.accept) return (this.#forget(), verdict);
+    if (decision?.kind === 'refuse') return (this.#forget(), verdictOf(decision));
     if (!hall.hasSpace()) {
       hall.policy.logRefusal(state, noSpace);
       this.#forget();
       return { accept: false, reply: noSpace };
     }
-    this.#mail = {
-      sender, parameters, arrival: hall.now(), isLocalRewriting: await hall.isLocalRewriting(state.client),
-      contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags,
-    };
-    return accepted;
+    const arrival = hall.now();
+    return chain(hall.isLocalRewriting(state.client), (isLocalRewriting) => {
+      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags };
+      return accepted;
+    });
   }
 
-  async #recipient({ recipient, path, notify, orcpt }: Extract<Question, { verb: 'RCPT' }>): Promise<Verdict> {
+  #recipient(question: Asked<'RCPT'>): MaybePromise<Verdict> {
+    const { recipient, path } = question;
+    return chain(this.#isMalformed(recipient, path), (malformed) => {
+      if (malformed) return badRecipient;
+      const state = this.#state;
+      state.recipient = recipient;
+      state.recipientChecked = false;
+      return chain(this.#hall.policy.recipient(state, sameIgnoringCase(recipient, 'postmaster')), (decision) => this.#recipientJudged(question, decision));
+    });
+  }
+
+  #recipientJudged({ recipient, notify, orcpt }: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
     const state = this.#state;
-    if (await this.#isMalformed(recipient, path)) return { accept: false, reply: say.badRecipient };
-    state.recipient = recipient;
-    state.recipientChecked = false;
-    const verdict = await this.#verdict(this.#hall.policy.recipient(state, sameIgnoringCase(recipient, 'postmaster')));
-    if (verdict.accept) (await this.#open())?.recipient(recipient, notify, orcpt);
-    state.recipient = undefined;
-    return verdict;
+    if (decision?.kind === 'refuse') {
+      state.recipient = undefined;
+      return verdictOf(decision);
+    }
+    return chain(this.#open(), (transaction) => {
+      transaction?.recipient(recipient, notify, orcpt);
+      state.recipient = undefined;
+      return accepted;
+    });
   }
 
   /** Does the address resolve to a form that cannot be? Trouble with tables is for the restrictions to tell. */
-  async #isMalformed(address: string, path: string): Promise<boolean> {
-    if (address === '' || !(await this.#hall.isMalformed(this.#state.sender ?? '', address))) return false;
-    this.#log.warning(`Illegal address syntax from ${this.#state.client.label} in ${this.#state.where} command: ${path}`);
-    return true;
+  #isMalformed(address: string, path: string): MaybePromise<boolean> {
+    if (address === '') return false;
+    return chain(this.#hall.isMalformed(this.#state.sender ?? '', address), (malformed) => {
+      if (malformed) this.#log.warning(`Illegal address syntax from ${this.#state.client.label} in ${this.#state.where} command: ${path}`);
+      return malformed;
+    });
   }
 
   /** Undefined when the client has gone meanwhile. */
-  async #open(): Promise<Transaction | undefined> {
+  #open(): MaybePromise<Transaction | undefined> {
     if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
-    const state = this.#state;
-    const transaction = await Transaction.open(this.#hall.cleanup, { ...this.#mail!, state });
+    const { sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags } = this.#mail!;
+    const facts = { state: this.#state, sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags };
+    const transaction = Transaction.open(this.#hall.cleanup, facts);
+    return isPending(transaction) ? transaction.then((late) => this.#opened(late)) : this.#opened(transaction);
+  }
+
+  #opened(transaction: Transaction): Transaction | undefined {
     if (this.#isGone) return void transaction.abort();
     this.#transaction = transaction;
-    state.queueId = transaction.queueId;
-    this.#log.info(`${transaction.queueId}: client=${state.client.label}`);
+    this.#state.queueId = transaction.queueId;
+    this.#log.info(`${transaction.queueId}: client=${this.#state.client.label}`);
     return transaction;
   }
 
-  async #data(): Promise<Verdict> {
-    const verdict = await this.#verdict(this.#hall.policy.data(this.#state));
-    if (verdict.accept && !this.#isGone) this.#transaction!.begin(this.#hall.own);
-    return verdict;
+  #data(): MaybePromise<Verdict> {
+    return chain(this.#hall.policy.data(this.#state), (decision) => {
+      if (decision?.kind === 'refuse') return verdictOf(decision);
+      if (!this.#isGone) this.#transaction!.begin(this.#hall.own);
+      return accepted;
+    });
   }
 
   #content(chunk: Buffer): MaybePromise<void> {
@@ -226,26 +274,26 @@ export class Conversation {
     return transaction.content(chunk) ? undefined : transaction.drained();
   }
 
-  async #end(): Promise<Verdict> {
+  #end(): MaybePromise<Verdict> {
     const transaction = this.#transaction!;
-    const refused = await this.#verdict(this.#hall.policy.endOfData(this.#state));
-    if (!refused.accept) return (this.#forget(), refused);
-    const { queueId } = transaction;
-    const outcome = await transaction.end();
-    this.#transaction = undefined;
-    this.#forget();
-    return outcome.status === 0 ? { accept: true, queueId } : { accept: false, reply: this.#refusal(outcome) };
+    return chain(this.#hall.policy.endOfData(this.#state), (decision) => {
+      if (decision?.kind !== 'refuse') return transaction.end().then((outcome) => this.#concluded(transaction, outcome));
+      this.#forget();
+      return verdictOf(decision);
+    });
   }
 
-  #refusal(outcome: CleanupReply): Reply {
-    return refusedByCleanup(outcome);
+  #concluded({ queueId }: Transaction, outcome: CleanupReply): Verdict {
+    this.#transaction = undefined;
+    this.#forget();
+    return outcome.status === 0 ? { accept: true, queueId } : { accept: false, reply: refusedByCleanup(outcome) };
   }
 
   /** A probe of a recipient outside of a transaction: the same restrictions, nothing is kept. */
   async #verify(address: string, path: string): Promise<Verdict> {
     const state = this.#state;
     const { sender } = state;
-    if (await this.#isMalformed(address, path)) return { accept: false, reply: say.badRecipient };
+    if (await this.#isMalformed(address, path)) return badRecipient;
     state.recipient = address;
     state.sender ??= '';
     state.recipientChecked = false;
@@ -262,7 +310,7 @@ export class Conversation {
     this.#mail = undefined;
     const state = this.#state;
     state.sender = state.recipient = state.queueId = undefined;
-    state.effects = noSideEffects();
+    forgetSideEffects(state.effects);
     state.senderChecked = false;
   }
 }

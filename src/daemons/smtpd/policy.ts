@@ -3,7 +3,7 @@
  * names the recipient and clients that do not understand early refusals hear one. postconf(5).
  */
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
-import { chain, type MaybePromise } from '../../text/maybe.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { compileList, guarded } from './access/evaluate.ts';
 import { rejectUnlisted } from './access/listed.ts';
 import { refuse } from './access/refuse.ts';
@@ -45,14 +45,21 @@ const subjects: Record<ListName, (state: AccessState) => Subject | undefined> = 
   endOfData: () => ({ name: 'END-OF-MESSAGE', replyClass: 'End-of-data' }),
 };
 
+const relayFirst: readonly ListName[] = ['relay', 'recipient'];
+const recipientFirst: readonly ListName[] = ['recipient', 'relay'];
+
+/** The next decision counts where this one does not refuse. */
+function unlessRefused(decision: MaybePromise<Decision>, next: () => MaybePromise<Decision>): MaybePromise<Decision> {
+  if (isPending(decision)) return decision.then((late) => (late?.kind === 'refuse' ? late : next()));
+  return decision?.kind === 'refuse' ? decision : next();
+}
+
 export class Policy {
   readonly #setup: AccessSetup;
   readonly #rules: PolicyRules;
   readonly #lists: Record<ListName, Restriction | undefined>;
   readonly #unlistedRecipient: Restriction;
   readonly #unlistedSender: Restriction;
-  /** Deferrals noted by the client and HELO lists hold for the whole session, those of the sender list for its mail. */
-  readonly #noted = new WeakMap<AccessState, Map<ListName, Refusal>>();
 
   constructor(setup: AccessSetup, rules: PolicyRules) {
     this.#setup = setup;
@@ -88,68 +95,66 @@ export class Policy {
   }
 
   /** RFC 5321 section 4.5.1: `postmaster` without a domain is always taken, after the lists that are not about recipients. */
-  async recipient(state: AccessState, isPostmaster: boolean): Promise<Decision> {
-    const early: ListName[] = this.#rules.delayReject ? ['client', 'hello'] : [];
-    for (const name of early) {
-      const decision = await this.#ask(name, state);
-      if (decision?.kind === 'refuse') return decision;
-    }
-    const judged = this.#rules.delayReject ? await this.#askSender(state) : undefined;
-    if (judged?.kind === 'refuse') return judged;
-    if (isPostmaster) return permit;
-    return this.#askRecipient(state);
+  recipient(state: AccessState, isPostmaster: boolean): MaybePromise<Decision> {
+    if (!this.#rules.delayReject) return isPostmaster ? permit : this.#askRecipient(state);
+    return unlessRefused(this.#ask('client', state), () =>
+      unlessRefused(this.#ask('hello', state), () =>
+        unlessRefused(this.#askSender(state), () => (isPostmaster ? permit : this.#askRecipient(state)))));
   }
 
   logRefusal(state: AccessState, { code, status, text }: Reply): void {
     this.#setup.tools.log('reject', state, `${code} ${status} ${String(text)}`);
   }
 
-  async #askRecipient(state: AccessState): Promise<Decision> {
-    const order: ListName[] = this.#rules.relayBeforeRecipient ? ['relay', 'recipient'] : ['recipient', 'relay'];
+  #askRecipient(state: AccessState): MaybePromise<Decision> {
+    const [first, second]: readonly ListName[] = this.#rules.relayBeforeRecipient ? relayFirst : recipientFirst;
     state.deferIfPermit = this.#earlier(state);
-    for (const name of order) {
-      const decision = await this.#ask(name, state, true);
-      if (decision?.kind === 'refuse') return decision;
-    }
-    const about = subjects.recipient(state)!;
-    if (this.#rules.rejectUnlistedRecipient) {
-      const decision = await guarded(this.#unlistedRecipient, state, about, this.#setup);
-      if (decision !== undefined) return decision;
-    }
-    return this.#deferred(state);
+    return unlessRefused(this.#ask(first!, state, true), () =>
+      unlessRefused(this.#ask(second!, state, true), () => this.#listed(state)));
   }
 
-  async #askSender(state: AccessState): Promise<Decision> {
-    const decision = await this.#ask('sender', state);
-    if (decision?.kind === 'refuse' || !this.#rules.rejectUnlistedSender) return decision;
-    const about = subjects.sender(state);
-    return (about && await guarded(this.#unlistedSender, state, about, this.#setup)) ?? decision;
+  /** The lists have nothing against the recipient: does it exist? */
+  #listed(state: AccessState): MaybePromise<Decision> {
+    if (!this.#rules.rejectUnlistedRecipient) return this.#deferred(state);
+    const about: Subject = { name: state.recipient ?? '', replyClass: 'Recipient address' };
+    return chain(guarded(this.#unlistedRecipient, state, about, this.#setup), (decision) => decision ?? this.#deferred(state));
+  }
+
+  #askSender(state: AccessState): MaybePromise<Decision> {
+    return chain(this.#ask('sender', state), (decision) => {
+      if (decision?.kind === 'refuse' || !this.#rules.rejectUnlistedSender) return decision;
+      const about = subjects.sender(state);
+      if (about === undefined) return decision;
+      return chain(guarded(this.#unlistedSender, state, about, this.#setup), (unlisted) => unlisted ?? decision);
+    });
   }
 
   #ask(name: ListName, state: AccessState, keep = false): MaybePromise<Decision> {
     const list = this.#lists[name];
-    const about = subjects[name](state);
+    const about = list === undefined ? undefined : subjects[name](state);
     if (list === undefined || about === undefined) return undefined;
     state.warnOnly = false;
     state.depth = 0;
     state.deferIfReject = undefined;
     if (!keep) state.deferIfPermit = undefined;
-    return chain(list(state, about), (decision) => {
-      if (!keep) this.#note(name, state);
-      const isEnd = name === 'data' || name === 'endOfData';
-      return isEnd && decision?.kind !== 'refuse' ? this.#deferred(state) : decision;
-    });
+    const decision = list(state, about);
+    return isPending(decision) ? decision.then((late) => this.#asked(name, state, keep, late)) : this.#asked(name, state, keep, decision);
   }
 
+  #asked(name: ListName, state: AccessState, keep: boolean, decision: Decision): Decision {
+    if (!keep) this.#note(name, state);
+    const isEnd = name === 'data' || name === 'endOfData';
+    return isEnd && decision?.kind !== 'refuse' ? this.#deferred(state) : decision;
+  }
+
+  /** Deferrals noted by the client and HELO lists hold for the whole session, those of the sender list for its mail. */
   #note(name: ListName, state: AccessState): void {
-    const noted = this.#noted.get(state) ?? new Map<ListName, Refusal>();
-    if (state.deferIfPermit === undefined) noted.delete(name);
-    else noted.set(name, state.deferIfPermit);
-    this.#noted.set(state, noted);
+    if (state.deferIfPermit !== undefined) (state.noted ??= new Map()).set(name, state.deferIfPermit);
+    else state.noted?.delete(name);
   }
 
   #earlier(state: AccessState): Refusal | undefined {
-    return this.#noted.get(state)?.values().next().value;
+    return state.noted?.values().next().value;
   }
 
   /** Everything permits: now a noted deferral refuses. */

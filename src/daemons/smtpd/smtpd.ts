@@ -12,7 +12,7 @@ import { HostsFile } from '../../network/hosts-file.ts';
 import { Resolver } from '../../network/resolver.ts';
 import { defaultSettings, forbiddenByDefault, type SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
 import { queueSpace } from '../../queue/free-space.ts';
-import type { Daemon, Service, Tools } from '../../server/daemon.ts';
+import type { Daemon, Service, Session, Tools } from '../../server/daemon.ts';
 import { addressRules, clients, localDomains, matchSources } from '../../tables/lists.ts';
 import { addressTableSearch, domainKeys, findAddress, parentsMatch } from '../../tables/mail-address-find.ts';
 import { openMaps } from '../../tables/maps.ts';
@@ -20,15 +20,15 @@ import { openTable } from '../../tables/open.ts';
 import { tableContext, TableTrouble, type TableContext } from '../../tables/table.ts';
 import { stripAddress } from '../../message/address.ts';
 import { stringList } from '../../text/match-list.ts';
-import { isPending } from '../../text/maybe.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { lowerAscii, splitList } from '../../text/ascii.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { compileList } from './access/evaluate.ts';
-import { createResolver } from './access/resolver.ts';
+import { createResolver, type Resolved } from './access/resolver.ts';
 import { accessParameters, type AccessSetup, type MailDomain } from './access/setup.ts';
-import type { AccessState, Client } from './access/state.ts';
+import type { AccessState, Client, Restriction } from './access/state.ts';
 import { clientCounts } from './client-counts.ts';
-import { describeClient, type NameSources } from './client-name.ts';
+import { ClientNames } from './client-name.ts';
 import { Conversation, type Hall } from './conversation.ts';
 import { whatsUp } from './log-lines.ts';
 import { Policy } from './policy.ts';
@@ -65,12 +65,13 @@ function open(tools: Tools): Service {
   const view = tools.config.view(parameters);
   const context = tableContext(tools.config, tools.log, tools.restart);
   const dns = new Resolver({ ticker: tools.clock, warn: (text) => tools.log.warning(text), file: view.resolver_configuration });
-  const names: NameSources = { dns, hosts: new HostsFile('/etc/hosts', tools.clock), enabled: view.smtpd_peername_lookup };
+  const names = new ClientNames({ dns, hosts: new HostsFile('/etc/hosts', tools.clock), ticker: tools.clock, enabled: view.smtpd_peername_lookup });
   const hall = openHall(tools, context, dns);
+  const serve = (session: Session, client: Client): Promise<void> => new Conversation(session, client, hall).served();
   return {
-    async client(session) {
-      const client = await describeClient(session.socket, names);
-      await new Conversation(session, client, hall).served();
+    client(session) {
+      const client = names.describe(session.socket, session.serverEnd);
+      return isPending(client) ? client.then((late) => serve(session, late)) : serve(session, client);
     },
   };
 }
@@ -92,25 +93,66 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver): Hall {
     cleanup: services.cleanup(view.cleanup_service_name),
     own: {
       hostname: view.myhostname, mailName: view.mail_name, hideClient: view.smtpd_hide_client_session,
-      date: (milliseconds) => mailDate(milliseconds / 1000, zoneAt(milliseconds)),
+      date: dates(),
     },
     settings: machineSettings(tools, context),
     now: () => clock.now(),
     isMalformed: (sender, address) => isMalformed(setup, sender, address),
     hasSpace: spaceWatch(tools),
-    isLocalRewriting: async (client) => (await rewritten(probe(client, log), { name: client.label, replyClass: 'Client host' }))?.kind === 'permit',
+    isLocalRewriting: remembered(isClientOnly(view.local_header_rewrite_clients), (client) =>
+      chain(rewritten(probe(client, log), { name: client.label, replyClass: 'Client host' }), (decision) => decision?.kind === 'permit')),
     contentFilter: view.content_filter,
     withoutFlags: overriddenFlags(view.receive_override_options),
   };
 }
 
-async function isMalformed(setup: AccessSetup, sender: string, address: string): Promise<boolean> {
+function isMalformed(setup: AccessSetup, sender: string, address: string): MaybePromise<boolean> {
   try {
-    return ((await setup.tools.resolve(sender, address)).flags & resolveFlag.error) !== 0;
+    const route = setup.tools.resolve(sender, address);
+    return isPending(route) ? route.then(isInError).catch(notOfTables) : isInError(route);
   } catch (error) {
-    if (error instanceof TableTrouble) return false;
-    throw error;
+    return notOfTables(error);
   }
+}
+
+const isInError = ({ flags }: Resolved): boolean => (flags & resolveFlag.error) !== 0;
+
+function notOfTables(error: unknown): false {
+  if (error instanceof TableTrouble) return false;
+  throw error;
+}
+
+/** The date of a header; most messages come in the same second as the one before. */
+function dates(): (milliseconds: number) => string {
+  let second = Number.NaN;
+  let text = '';
+  return (milliseconds) => {
+    const now = Math.floor(milliseconds / 1000);
+    if (now !== second) text = mailDate((second = now), zoneAt(milliseconds));
+    return text;
+  };
+}
+
+/** Restrictions whose answer is the same for a client as long as the process lives. */
+const clientOnly: ReadonlySet<string> = new Set(['permit_inet_interfaces', 'permit', 'reject', 'defer']);
+const rememberedAnswers = 1000;
+
+function isClientOnly(list: string): boolean {
+  return splitList(lowerAscii(list)).every((word) => clientOnly.has(word));
+}
+
+/** Remembers the answers for the clients of late, where they cannot change. */
+function remembered(constant: boolean, ask: (client: Client) => MaybePromise<boolean>): (client: Client) => MaybePromise<boolean> {
+  const answers = new Map<string, boolean>();
+  return (client) => {
+    const known = answers.get(client.address);
+    if (known !== undefined) return known;
+    const answer = ask(client);
+    if (!constant || isPending(answer)) return answer;
+    if (answers.size >= rememberedAnswers) answers.clear();
+    answers.set(client.address, answer);
+    return answer;
+  };
 }
 
 /** A state for asking about the client alone. */
@@ -145,16 +187,24 @@ function spaceWatch({ config, clock, log }: Tools): () => boolean {
 function machineSettings(tools: Tools, context: TableContext): (client: Client) => SmtpServerSettings {
   const { config } = tools;
   const view = config.view(parameters);
+  const byLabel = new Map<string, SmtpServerSettings>();
   const noops = new Set(splitList(lowerAscii(view.smtpd_noop_commands)));
-  const shared = {
+  const shared: SmtpServerSettings = {
     ...defaultSettings(view.myhostname, ''), ...config.view(machineParameters),
     smtpd_forbid_bare_newline: bareNewline(view.smtpd_forbid_bare_newline),
     smtpd_forbid_unauth_pipelining: view.smtpd_forbid_unauth_pipelining,
     discardedKeywords: new Set(splitList(lowerAscii(view.smtpd_discard_ehlo_keywords))),
-    isNoopCommand: (word: string) => noops.has(lowerAscii(word)),
+    isNoopCommand: noops.size === 0 ? () => false : (word: string) => noops.has(lowerAscii(word)),
     isForbiddenCommand: forbiddenCommands(tools, context),
   };
-  return (client) => ({ ...shared, client: client.label });
+  return (client) => {
+    const known = byLabel.get(client.label);
+    if (known !== undefined) return known;
+    const settings = { ...shared, client: client.label };
+    if (byLabel.size >= rememberedAnswers) byLabel.clear();
+    byLabel.set(client.label, settings);
+    return settings;
+  };
 }
 
 /** smtpd_forbidden_commands as a list; its default holds a pattern, which the machine knows by itself. */
@@ -182,6 +232,7 @@ function accessSetup(tools: Tools, context: TableContext, dns: Resolver): Access
   const rules = addressRules(config, isLocal);
   const own = new Set(ownAddresses(config.get('inet_interfaces'), inetProtocols(config.get('inet_protocols'))).map(({ address }) => address));
   const domainStyle = parentsMatch('smtpd_access_maps', context) ? 'parents' : 'dot parents';
+  const nested = kept<Restriction>();
   const setup: AccessSetup = {
     view: config.view(accessParameters),
     tools: {
@@ -198,9 +249,22 @@ function accessSetup(tools: Tools, context: TableContext, dns: Resolver): Access
     domainKeys: (name) => domainKeys(name, domainStyle),
     addressKeys: (address) => accessKeys(address, view.recipient_delimiter, domainStyle),
     mailDomain: (domain) => mailDomain(domain, dns),
-    nested: (text, defaultTable) => compileList(text, { setup, defaultTable, classText: restrictionClasses(tools), parameter: 'access table' }),
+    nested: (text, defaultTable) => nested(`${defaultTable} ${text}`, () => compileList(text, { setup, defaultTable, classText: restrictionClasses(tools), parameter: 'access table' })),
   };
   return setup;
+}
+
+/** Lists that stand in table entries are compiled when they are met first. */
+function kept<T>(): (key: string, make: () => T) => T {
+  const known = new Map<string, T>();
+  return (key, make) => {
+    const found = known.get(key);
+    if (found !== undefined) return found;
+    const made = make();
+    if (known.size >= rememberedAnswers) known.clear();
+    known.set(key, made);
+    return made;
+  };
 }
 
 /** access(5), email address patterns: user+ext@domain, user@domain, domain and its parents, user+ext@, user@. */

@@ -11,6 +11,7 @@ import { receivedFromClient } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
 import { dsnValid, splitDsn } from '../../message/dsn.ts';
+import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { AccessState } from './access/state.ts';
 
 export interface TransactionFacts {
@@ -45,10 +46,11 @@ export class Transaction {
   }
 
   /** Rejects with ServiceTrouble when cleanup is out of reach. */
-  static async open(cleanup: Cleanup, facts: TransactionFacts): Promise<Transaction> {
+  static open(cleanup: Cleanup, facts: TransactionFacts): MaybePromise<Transaction> {
     const utf8 = facts.parameters.smtputf8 ? cleanupFlag.smtputf8 : 0;
     const flags = ((externalFlags | cleanupFlag.smtpReply) & ~facts.withoutFlags) | utf8;
-    return new Transaction(facts, await cleanup.open({ flags, lineEnd: 'crlf' }));
+    const session = cleanup.open({ flags, lineEnd: 'crlf' });
+    return isPending(session) ? session.then((late) => new Transaction(facts, late)) : new Transaction(facts, session);
   }
 
   get queueId(): string {
@@ -68,8 +70,11 @@ export class Transaction {
     const extra = (effects.hold ? cleanupFlag.hold : 0) | (effects.discard ? cleanupFlag.discard : 0);
     if (extra !== 0) this.#session.record(recordType.flags, String(extra));
     this.#session.message();
-    const lines = [...effects.prepend, ...this.#received(own)];
-    this.#session.content(Buffer.from(lines.map((line) => `${line}\r\n`).join(''), 'latin1'));
+    const lines = this.#received(own);
+    let text = '';
+    for (const line of effects.prepend) text += `${line}\r\n`;
+    for (const line of lines) text += `${line}\r\n`;
+    this.#session.content(Buffer.from(text, 'latin1'));
   }
 
   content(chunk: Buffer): boolean {
@@ -80,7 +85,7 @@ export class Transaction {
     return this.#session.drained();
   }
 
-  async end(): Promise<CleanupReply> {
+  end(): Promise<CleanupReply> {
     const { effects } = this.facts.state;
     this.#session.extracted();
     if (effects.filter !== undefined) this.#session.record(recordType.filter, effects.filter);
@@ -107,22 +112,28 @@ export class Transaction {
     if (parameters.dsnRet !== 0) this.#attribute(attributeName.dsnRet, parameters.dsnRet);
     session.record(recordType.sender, sender);
     if (parameters.encoding !== undefined) this.#attribute(attributeName.encoding, parameters.encoding);
-    for (const [name, value] of this.#clientAttributes()) this.#attribute(name, value);
+    this.#clientAttributes();
     if (parameters.verp !== undefined) session.record(recordType.verp, parameters.verp);
   }
 
   /** Unknown values are recorded too: without any, the mail would pass for local submission. */
-  #clientAttributes(): [name: string, value: string][] {
+  #clientAttributes(): void {
     const { client, helo, protocol } = this.facts.state;
-    const name = attributeName;
-    const hello = (key: string): [string, string][] => (helo === undefined ? [] : [[key, helo]]);
-    return [
-      [name.logClientName, client.name], [name.logClientAddress, client.literal], [name.logClientPort, client.port],
-      [name.logMessageOrigin, client.label], ...hello(name.logHeloName), [name.logProtocolName, protocol],
-      [name.clientName, client.name], [name.reverseClientName, client.reverseName], [name.clientAddress, client.address], [name.clientPort, client.port],
-      [name.serverAddress, client.serverAddress], [name.serverPort, client.serverPort], ...hello(name.heloName), [name.protocolName, protocol],
-      [name.clientAddressType, client.address.includes(':') ? '10' : '2'],
-    ];
+    this.#attribute(attributeName.logClientName, client.name);
+    this.#attribute(attributeName.logClientAddress, client.literal);
+    this.#attribute(attributeName.logClientPort, client.port);
+    this.#attribute(attributeName.logMessageOrigin, client.label);
+    if (helo !== undefined) this.#attribute(attributeName.logHeloName, helo);
+    this.#attribute(attributeName.logProtocolName, protocol);
+    this.#attribute(attributeName.clientName, client.name);
+    this.#attribute(attributeName.reverseClientName, client.reverseName);
+    this.#attribute(attributeName.clientAddress, client.address);
+    this.#attribute(attributeName.clientPort, client.port);
+    this.#attribute(attributeName.serverAddress, client.serverAddress);
+    this.#attribute(attributeName.serverPort, client.serverPort);
+    if (helo !== undefined) this.#attribute(attributeName.heloName, helo);
+    this.#attribute(attributeName.protocolName, protocol);
+    this.#attribute(attributeName.clientAddressType, client.address.includes(':') ? '10' : '2');
   }
 
   #received(own: OwnName): string[] {

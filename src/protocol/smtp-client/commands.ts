@@ -27,10 +27,12 @@ export function rcptCommand(recipient: ClientRecipient, features: Features): str
   return line;
 }
 
+const nothing: { group: 0 | 1; line: string }[] = [];
 const xforwardGroups: readonly (readonly XforwardName[])[] = [['NAME', 'ADDR', 'PORT'], ['PROTO', 'HELO', 'IDENT', 'SOURCE']];
 
 /** The XFORWARD commands to send before MAIL: none, one or two, each with the attributes that are known and wanted. */
 export function xforwardCommands(known: ReadonlyMap<XforwardName, string>, features: Features): { group: 0 | 1; line: string }[] {
+  if (known.size === 0 || features.xforward.size === 0) return nothing;
   return ([0, 1] as const).flatMap((group) => {
     const words = xforwardGroups[group]!.filter((name) => features.xforward.has(name) && known.has(name));
     const line = words.map((name) => ` ${name}=${encodeXtext(known.get(name)!)}`).join('');

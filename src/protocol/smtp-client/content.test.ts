@@ -1,6 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { ContentEncoder } from './content.ts';
+import { ContentEncoder, wireForm } from './content.ts';
 
 function encode(text: string, limit = 998, step = text.length || 1): string {
   const encoder = new ContentEncoder(limit);
@@ -23,5 +23,16 @@ for (const [name, input, want, limit] of [
   ['a doubled dot costs no room', '.abcd\n', '..abcd\r\n', 5],
   ['unlimited', `${'x'.repeat(3000)}\n`, `${'x'.repeat(3000)}\r\n`, 0],
 ] as const) test(`content: ${name}`, () => {
+  const whole = wireForm(Buffer.from(input.replaceAll('\n', '\r\n'), 'latin1'), limit);
+  if (limit > 0 && input.split('\n').some((line) => line.length > limit)) assert.equal(whole, undefined);
+  else assert.equal(Buffer.concat(whole!).toString('latin1'), want);
   for (const step of [1, 2, 3, 1000]) assert.equal(encode(input, limit, step), want);
+});
+
+test('content in one piece: many dots are one piece, few are copied nowhere', () => {
+  const plain = Buffer.from('a\r\nb\r\n');
+  assert.deepEqual(wireForm(plain, 998), [plain]);
+  assert.equal(wireForm(plain, 998)![0], plain);
+  const dots = wireForm(Buffer.from('.\r\n'.repeat(100)), 998)!;
+  assert.deepEqual(dots.map(String), ['..\r\n'.repeat(100)]);
 });

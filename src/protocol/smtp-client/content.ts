@@ -62,3 +62,38 @@ export class ContentEncoder {
     return this.fresh ? '' : '\r\n';
   }
 }
+
+const dot = Buffer.from('.');
+const lineEnd = Buffer.from('\r\n');
+const dotLine = Buffer.from('\n.');
+
+/**
+ * Content that lies in one piece with CRLF line ends, as pieces to be written: the piece itself where no line begins with a dot.
+ * Undefined: a line is longer than `limit` and must be broken. RFC 5321 section 4.5.2 for the dots.
+ */
+export function wireForm(bytes: Buffer, limit: number): Buffer[] | undefined {
+  if (limit > 0 && !fits(bytes, limit)) return undefined;
+  const pieces: Buffer[] = bytes[0] === DOT ? [dot] : [];
+  let from = 0;
+  for (let at = bytes.indexOf(dotLine); at >= 0; at = bytes.indexOf(dotLine, from)) {
+    pieces.push(bytes.subarray(from, at + 1), dot);
+    from = at + 1;
+  }
+  if (bytes.length > 0) pieces.push(from === 0 ? bytes : bytes.subarray(from));
+  if (bytes.length > 0 && bytes[bytes.length - 1] !== LF) pieces.push(lineEnd);
+  return pieces.length > mostPieces ? [Buffer.concat(pieces)] : pieces;
+}
+
+/** More are cheaper to copy than to hand to the kernel one by one. */
+const mostPieces = 8;
+
+// From line end to line end, each as far away as the limit allows, not line by line.
+function fits(bytes: Buffer, limit: number): boolean {
+  let at = 0;
+  while (bytes.length - at > limit) {
+    const end = bytes.lastIndexOf(LF, at + limit + 1);
+    if (end < at) return false;
+    at = end + 1;
+  }
+  return true;
+}

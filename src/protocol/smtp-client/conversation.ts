@@ -4,6 +4,7 @@
  * The handshake and the exchange of a message (handshake.ts, exchange.ts) read and change it; session.ts is the door. No
  * I/O; the time is what expire() said last.
  */
+import type { Exchange } from './exchange.ts';
 import { noFeatures } from './features.ts';
 import type { Features } from './features.ts';
 import { oneLine, replyClass } from './reply.ts';
@@ -17,6 +18,9 @@ export interface Awaited {
   readonly stage: StageName;
   /** For rcpt, and for the replies of LMTP after the dot: which recipient. */
   readonly recipient: number;
+  /** The message it belongs to. */
+  readonly exchange: Exchange | undefined;
+  readonly bytes: number;
 }
 
 /** Bytes of commands that may be under way without a reply: no deadlock with a server that does not read while it writes. */
@@ -33,10 +37,13 @@ export class Conversation {
   /** Something was wrong with the protocol: finish, but do not use this connection again. */
   suspect = false;
   closed = false;
+  /** The message whose commands went out behind the end of the one at hand. */
+  follower: Exchange | undefined;
   /** The latest time known, and the first. */
   now = 0;
   openedAt = 0;
-  readonly awaiting: Awaited[] = [];
+  /** Commands without reply, in order. */
+  awaiting: Awaited[] = [];
   readonly steps: ClientStep[] = [];
   private limit: number | undefined;
   private text = '';
@@ -57,6 +64,11 @@ export class Conversation {
     return this.awaiting[0];
   }
 
+  /** The reply to the head has come. */
+  answered(): void {
+    this.inFlight -= this.awaiting.shift()!.bytes;
+  }
+
   /** May this command be sent now? RFC 2920: only with pipelining while others have no reply yet. */
   maySay(line: string): boolean {
     if (this.awaiting.length === 0) {
@@ -67,14 +79,14 @@ export class Conversation {
   }
 
   /** Send a command line and wait for its reply. */
-  say(stage: StageName, line: string, recipient = -1): void {
-    this.write(`${line}\r\n`);
-    this.inFlight += line.length + 2;
-    this.expect(stage, recipient);
+  say(stage: StageName, line: string, exchange?: Exchange, recipient = -1): void {
+    this.text += `${line}\r\n`;
+    this.expect(stage, exchange, recipient, line.length + 2);
   }
 
-  expect(stage: StageName, recipient = -1): void {
-    this.awaiting.push({ stage, recipient });
+  expect(stage: StageName, exchange?: Exchange, recipient = -1, bytes = 0): void {
+    this.inFlight += bytes;
+    this.awaiting.push({ stage, recipient, exchange, bytes });
     if (this.awaiting.length === 1) this.arm();
   }
 
@@ -124,8 +136,9 @@ export class Conversation {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.awaiting.length = 0;
+    this.awaiting = [];
     this.limit = undefined;
+    this.follower?.abandon();
     const text = this.takeText();
     if (text !== '') this.emit({ kind: 'send', bytes: Buffer.from(text, 'latin1') });
     this.emit({ kind: 'close' });

@@ -4,6 +4,9 @@
  * With PIPELINING commands go out before their replies have come (RFC 2920); replies are taken in order, and only in step
  * with the server is the course corrected: RSET when nothing is left to send. LMTP answers once per accepted recipient
  * after the dot (RFC 2033 section 4.2). Every recipient gets exactly one outcome.
+ *
+ * The commands of a message may go out right behind the dot of the one before. Until its content is wanted it is then as with a
+ * connection that was kept: that the server goes away, or says 421 instead of taking the sender, costs the message nothing.
  */
 import { mailCommand, rcptCommand, xforwardCommands } from './commands.ts';
 import { isPositive } from './conversation.ts';
@@ -26,7 +29,7 @@ export const exchangeAnswers = {
   probe: (exchange, reply) => { if (!isPositive(reply)) exchange.stale(); },
   xforwardClient: warnXforward,
   xforwardSession: warnXforward,
-  mail: (exchange, reply) => { if (!isPositive(reply)) exchange.failOpen(exchange.talk.refused(reply, 'mail', 'message')); },
+  mail: answerMail,
   rcpt: answerRcpt,
   data: answerData,
   dot: answerDot,
@@ -36,6 +39,13 @@ export const exchangeAnswers = {
 // The message does not depend on it: where it came from is then not known to the next hop.
 function warnXforward({ talk }: Exchange, reply: Reply, { stage }: Awaited): void {
   if (!isPositive(reply)) talk.log('warning', `host ${talk.options.peer.nameAddressPort} said: ${oneLine(reply)} (in reply to ${stages[stage].request})`);
+}
+
+function answerMail(exchange: Exchange, reply: Reply): void {
+  if (isPositive(reply)) return;
+  // RFC 5321 section 3.8: the server closes after 421, and may say so at any time.
+  if (exchange.behind && reply.code === 421) exchange.stale();
+  else exchange.failOpen(exchange.talk.refused(reply, 'mail', 'message'));
 }
 
 function answerRcpt(exchange: Exchange, reply: Reply, { recipient }: Awaited): void {
@@ -63,7 +73,7 @@ function answerDot(exchange: Exchange, reply: Reply, { recipient }: Awaited): vo
   const concerned = recipient >= 0 ? [recipient] : [...exchange.open];
   if (accepted.length > 0 && isPositive(reply)) exchange.deliver(concerned, reply.status, reply);
   else if (accepted.length > 0) exchange.fail(concerned, talk.refused(reply, 'dot', recipient >= 0 ? 'recipient' : 'message'));
-  if (talk.head?.stage !== 'dot') exchange.finish();
+  if (talk.head?.stage !== 'dot' || talk.head.exchange !== exchange) exchange.finish();
 }
 
 export class Exchange {
@@ -78,23 +88,34 @@ export class Exchange {
   over = false;
   /** The connection stays for the next message: decided with the last command. */
   kept = false;
+  /** Its commands followed another message directly, and its content has not begun. */
+  behind: boolean;
   private readonly lead: Command[];
   private nextRecipient = 0;
   private dataSaid = false;
+  private dotSaid = false;
   private quitSaid = false;
 
-  constructor(talk: Conversation, transaction: Transaction) {
+  /** `behind`: the message before it was on this connection just now, or still is. */
+  constructor(talk: Conversation, transaction: Transaction, behind: boolean) {
     this.talk = talk;
     this.transaction = transaction;
+    this.behind = behind;
+    talk.uses++;
     this.open = new Set(transaction.recipients.keys());
-    this.lead = leadingCommands(talk, transaction);
+    this.lead = leadingCommands(talk, transaction, behind);
+  }
+
+  /** It was said to its end, and the connection is for further use. */
+  get isFollowable(): boolean {
+    return this.dotSaid && this.kept;
   }
 
   /** Send what may be sent now. */
   advance(): void {
     for (let command = this.upcoming(); command && this.talk.maySay(command.line); command = this.upcoming()) {
       if (this.hopeless(command)) return this.abort();
-      this.talk.say(command.stage, command.line, command.recipient);
+      this.talk.say(command.stage, command.line, this, command.recipient);
       this.step(command);
     }
   }
@@ -126,11 +147,12 @@ export class Exchange {
   /** Take back what the server has of this message. */
   abort(): void {
     this.dataSaid = true;
-    this.talk.say('abort', 'RSET');
+    this.talk.say('abort', 'RSET', this);
     this.decide();
   }
 
   wantContent(): void {
+    this.behind = false;
     this.streaming = true;
     this.talk.armFor(this.talk.settings.timeouts.dataTransfer);
     this.talk.emit({ kind: 'content' });
@@ -139,9 +161,10 @@ export class Exchange {
   /** The end of the content: one reply, or with LMTP one per accepted recipient. */
   dot(): void {
     this.streaming = false;
+    this.dotSaid = true;
     this.talk.write('.\r\n');
     const perRecipient = this.talk.settings.dialect === 'lmtp' && this.accepted.length > 0;
-    for (const recipient of perRecipient ? this.accepted : [-1]) this.talk.expect('dot', recipient);
+    for (const recipient of perRecipient ? this.accepted : [-1]) this.talk.expect('dot', this, recipient);
     this.decide();
   }
 
@@ -154,7 +177,7 @@ export class Exchange {
   private quit(): void {
     if (this.quitSaid) return;
     this.quitSaid = true;
-    this.talk.say('quit', 'QUIT');
+    this.talk.say('quit', 'QUIT', this);
   }
 
   deliver(recipients: readonly number[], status: string, reply: Reply): void {
@@ -179,6 +202,13 @@ export class Exchange {
     this.talk.close();
   }
 
+  /** The connection closes while the message before it is still at hand. */
+  abandon(): void {
+    if (this.over) return;
+    this.over = true;
+    this.talk.emit({ kind: 'stale' });
+  }
+
   /** The message is done with, and the connection of no further use, not even for QUIT. */
   hangUp(complete: boolean): void {
     this.over = true;
@@ -192,6 +222,8 @@ export class Exchange {
     const { talk } = this;
     this.over = true;
     talk.emit({ kind: 'done', complete });
+    // The next message is under way already: what becomes of the connection is decided with that one.
+    if (talk.follower && talk.follower !== this) return;
     if (this.kept && !talk.suspect) {
       talk.armFor(undefined);
       talk.emit({ kind: 'ready' });
@@ -202,10 +234,10 @@ export class Exchange {
   }
 }
 
-function leadingCommands(talk: Conversation, transaction: Transaction): Command[] {
+function leadingCommands(talk: Conversation, transaction: Transaction, behind: boolean): Command[] {
   const commands: Command[] = [];
   // Is a connection from an earlier message still good? With pipelining the question costs no round trip.
-  if (talk.uses > 1) commands.push({ stage: 'probe', line: 'RSET', recipient: -1 });
+  if (talk.uses > 1 && !behind) commands.push({ stage: 'probe', line: 'RSET', recipient: -1 });
   for (const { group, line } of xforwardCommands(transaction.xforward, talk.features))
     commands.push({ stage: group === 0 ? 'xforwardClient' : 'xforwardSession', line, recipient: -1 });
   commands.push({ stage: 'mail', line: mailCommand(transaction, talk.features), recipient: -1 });

@@ -29,7 +29,7 @@ export interface ReplyReaderOptions {
 
 /** The text as it stands in a log line or report. */
 export function oneLine(reply: Reply): string {
-  return reply.text.replaceAll('\n', ' ');
+  return reply.text.includes('\n') ? reply.text.replaceAll('\n', ' ') : reply.text;
 }
 
 export class ReplyReader {
@@ -78,9 +78,9 @@ export class ReplyReader {
   take(): Reply | undefined {
     for (let line = this.line(); line !== undefined; line = this.line()) {
       this.append(line);
-      const digits = /^[0-9]*/.exec(line)![0].length;
-      if (digits === 3 && line[3] === '-') continue;
-      if (digits === 3 && (line.length === 3 || line[3] === ' ')) return this.finish(line);
+      const mark = behindCode(line);
+      if (mark === dash) continue;
+      if (mark === space) return this.finish(line);
       this.options.garbage(line);
     }
     return undefined;
@@ -138,6 +138,20 @@ export class ReplyReader {
     this.lineCut = true;
     if (this.skipped > limit) this.overrun = true;
   }
+}
+
+const dash = 0x2d;
+const space = 0x20;
+
+/** What follows a code of exactly three digits (a space, where the line ends there); 0: the line begins with no such code. */
+function behindCode(line: string): number {
+  if (!isDigit(line, 0) || !isDigit(line, 1) || !isDigit(line, 2) || isDigit(line, 3)) return 0;
+  return line.length === 3 ? space : line.charCodeAt(3);
+}
+
+function isDigit(line: string, at: number): boolean {
+  const code = line.charCodeAt(at);
+  return code >= 0x30 && code <= 0x39;
 }
 
 /** First digit of the code: 2 is success, 3 go on, 4 later, 5 never; 0 for what is no reply. */

@@ -103,6 +103,86 @@ for (const [name, event] of [
   assert.deepEqual(player.outcomes(), ['0: 2.0.0 250 one']);
 });
 
+const firstSaid = [...ready, '250 ok\n250 ok\n354 go\n'];
+const envelope = 'MAIL FROM:<s@example.com> SIZE=10 BODY=7BIT\nRCPT TO:<r0@example.org>\nDATA\n';
+
+/** Two messages, the second said behind the dot of the first. */
+const behind = (replies: readonly string[], first = transaction(1, { keep: true })): Player =>
+  play(new Player(options(), [first, transaction(1)], { behind: true }), [...firstSaid, ...replies]);
+
+test('the next message goes out behind the dot, in one write with the content', () => {
+  const player = behind(['250 one\n250 ok\n250 ok\n354 go\n', '250 two\n']);
+  assert.deepEqual(player.played.writes.slice(2), [`${content}${envelope}`, `${content}QUIT\n`]);
+  assert.equal(player.kinds().join(' '), 'ready content delivered done content delivered done close');
+  assert.deepEqual(player.outcomes(), ['0: 2.0.0 250 one', '0: 2.0.0 250 two']);
+});
+
+test('nothing is said behind a dot that is followed by QUIT, without pipelining, or twice', () => {
+  const cases = [[transaction(1), ready], [transaction(1, { keep: true }), ['220 mx\n', plainEhlo, '250 ok\n', '250 ok\n', '354 go\n']]] as const;
+  for (const [first, replies] of cases) {
+    const player = play(new Player(options(), [first, transaction(1)], { behind: true }), [...replies, ...(replies === ready ? ['250 ok\n250 ok\n354 go\n'] : [])]);
+    assert.match(player.played.writes.at(-1)!, /\.\n(?:QUIT\n)?$/);
+  }
+  const player = behind([]);
+  assert.equal(player.machine.deliverBehind(transaction(1)), false);
+});
+
+test('a message that this server cannot take is not said behind another', () => {
+  const player = play(new Player(options(), [transaction(1, { keep: true }), transaction(1, { size: 1_000_001 })], { behind: true }), [...firstSaid, '250 one\n']);
+  assert.deepEqual(player.outcomes(), ['0: 2.0.0 250 one', '0: 5.3.4 message size 1000001 exceeds size limit 1000000 of server mx.example[192.0.2.1]'.replace('5.3.4 ', '5.3.4/message ')]);
+});
+
+const sentBoth = 'ready content delivered done content delivered done close';
+const lostDot = '0: 4.4.2/site lost connection with mx.example[192.0.2.1] while sending end of data -- message may be sent more than once';
+for (const [name, replies, want, kinds] of [
+  ['one 4xx, two taken', ['451 4.3.0 later\n250 ok\n250 ok\n354 go\n', '250 two\n'], [`0: 4.3.0/message ${host} said: 451 4.3.0 later (in reply to end of DATA command)`, '0: 2.0.0 250 two'], sentBoth.replace('delivered', 'failed')],
+  ['one 5xx, two taken', ['554 5.7.1 spam\n250 ok\n250 ok\n354 go\n', '250 two\n'], [`0: 5.7.1/message ${host} said: 554 5.7.1 spam (in reply to end of DATA command)`, '0: 2.0.0 250 two'], sentBoth.replace('delivered', 'failed')],
+  ['one 421 and closed', ['421 4.3.2 bye\n', 'LOST'], [`0: 4.3.2/message ${host} said: 421 4.3.2 bye (in reply to end of DATA command)`], 'ready content failed done stale close'],
+  ['lost at the first dot', ['LOST'], [lostDot], 'ready content failed done stale close'],
+  ['silent at the first dot', ['SILENT'], [lostDot.replace('lost connection with', 'conversation with').replace(' while', ' timed out while')], 'ready content failed done stale close'],
+  ['lost after the first dot', ['250 one\n', 'LOST'], ['0: 2.0.0 250 one'], 'ready content delivered done stale close'],
+  ['silent after the first dot', ['250 one\n', 'SILENT'], ['0: 2.0.0 250 one'], 'ready content delivered done stale close'],
+  ['421 to MAIL', ['250 one\n421 too many\n'], ['0: 2.0.0 250 one'], 'ready content delivered done stale close'],
+  ['lost after MAIL', ['250 one\n250 ok\n', 'LOST'], ['0: 2.0.0 250 one'], 'ready content delivered done stale close'],
+  ['lost after RCPT', ['250 one\n250 ok\n250 ok\n', 'LOST'], ['0: 2.0.0 250 one'], 'ready content delivered done stale close'],
+  ['MAIL refused', ['250 one\n450 4.7.1 not now\n503 x\n503 x\n', '250 rset\n'], ['0: 2.0.0 250 one', `0: 4.7.1/message ${host} said: 450 4.7.1 not now (in reply to MAIL FROM command)`], 'ready content delivered done failed done close'],
+  ['RCPT refused', ['250 one\n250 ok\n550 5.1.1 who\n554 none\n', '250 rset\n'], ['0: 2.0.0 250 one', `0: 5.1.1/recipient ${host} said: 550 5.1.1 who (in reply to RCPT TO command)`], 'ready content delivered done failed done close'],
+  ['RCPT refused, then lost', ['250 one\n250 ok\n550 5.1.1 who\n', 'LOST'], ['0: 2.0.0 250 one', `0: 5.1.1/recipient ${host} said: 550 5.1.1 who (in reply to RCPT TO command)`], 'ready content delivered done failed done close'],
+  ['lost at the second dot', ['250 one\n250 ok\n250 ok\n354 go\n', 'LOST'], ['0: 2.0.0 250 one', lostDot], 'ready content delivered done content failed done close'],
+] as const) test(`two messages in a row: ${name}`, () => {
+  const player = behind([]);
+  for (const reply of replies) {
+    if (reply === 'LOST') player.run(() => player.machine.end());
+    else if (reply === 'SILENT') { player.now = player.machine.deadline()!; player.run(() => {}); }
+    else player.hear(reply);
+  }
+  assert.deepEqual(player.outcomes(), want);
+  assert.equal(player.kinds().join(' '), kinds);
+});
+
+test('a connection that became suspect with the first message is left after the second', () => {
+  const player = play(new Player(options(), [transaction(1, { keep: true }), transaction(1, { keep: true })], { behind: true }), [...firstSaid, '500 5.5.1 what\n250 ok\n250 ok\n354 go\n', '250 two\n']);
+  assert.match(player.played.sent, /\.\nQUIT\n$/);
+});
+
+test('limits of reuse hold for messages said behind others', () => {
+  const messages = [1, 2, 3, 4].map(() => transaction(1, { keep: true }));
+  const player = play(new Player(options({ reuseCount: 2 }), messages, { behind: true }), [...firstSaid, ...Array<string>(2).fill('250 done\n250 ok\n250 ok\n354 go\n')]);
+  assert.match(player.played.sent, /\.\nQUIT\n$/);
+  assert.equal(player.machine.uses, 3);
+});
+
+test('the content in one piece: dots doubled, the last line ended; long lines are left to the other way', () => {
+  for (const [whole, want] of [['a\r\n.b\r\n', 'a\n..b\n.\n'], ['a', 'a\n.\n'], ['', '.\n'], [`${'x'.repeat(999)}\r\n`, undefined]] as const) {
+    const player = streaming();
+    let taken = false;
+    const before = player.played.steps.length;
+    player.run(() => { taken = player.machine.contentWhole(Buffer.from(whole, 'latin1')); });
+    const sent = player.played.steps.slice(before).flatMap((step) => (step.kind === 'send' ? [step.bytes.toString('latin1')] : [])).join('').replaceAll('\r\n', '\n');
+    assert.deepEqual([taken, sent.replace('QUIT\n', '')], [want !== undefined, want ?? '']);
+  }
+});
+
 test('limits of reuse: time and count', () => {
   for (const [change, pause] of [[{ reuseCount: 1 }, 0], [{ reuseTime: 1 }, 2000]] as const) {
     const player = play(new Player(options(change), [transaction(1, { keep: true }), transaction(1, { keep: true })]), [...ready, '250 ok\n250 ok\n354 go\n']);

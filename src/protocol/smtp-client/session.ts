@@ -7,7 +7,7 @@
  * message may be tried again elsewhere. The dot is never sent after content that is not complete.
  */
 import type { Machine } from '../machine.ts';
-import { ContentEncoder } from './content.ts';
+import { ContentEncoder, wireForm } from './content.ts';
 import { Conversation } from './conversation.ts';
 import type { Awaited } from './conversation.ts';
 import { Exchange, exchangeAnswers } from './exchange.ts';
@@ -45,6 +45,20 @@ export class SmtpClient implements Machine<ClientStep> {
 
   get features(): Features {
     return this.talk.features;
+  }
+
+  /** The time of the latest event. */
+  get now(): number {
+    return this.talk.now;
+  }
+
+  get isPipelining(): boolean {
+    return this.talk.features.pipelining;
+  }
+
+  /** The message at hand has been said to its end, and the connection is for further use. */
+  get isStaying(): boolean {
+    return this.exchange?.isFollowable === true;
   }
 
   /** How many messages were begun here. */
@@ -104,17 +118,20 @@ export class SmtpClient implements Machine<ClientStep> {
     while (!talk.closed) {
       const reply = talk.head && this.reader.take();
       if (!reply) break;
-      this.answer(talk.awaiting.shift()!, reply);
+      const { head } = talk;
+      talk.answered();
+      this.answer(head!, reply);
     }
     if (!this.exchange) return;
+    if (this.exchange.over && talk.follower) this.takeFollower(talk.follower);
     if (!this.exchange.over) this.exchange.advance();
     // More replies than commands: whose is whose can no longer be said, so nothing further is begun here.
     else if (!talk.head && !talk.closed && this.reader.partial) talk.close();
   }
 
   private answer(awaited: Awaited, reply: Reply): void {
-    const { talk, exchange } = this;
-    const { stage } = awaited;
+    const { talk } = this;
+    const { stage, exchange } = awaited;
     if (talk.head) talk.arm();
     else talk.armFor(undefined);
     if (stage === 'quit') talk.close();
@@ -122,14 +139,36 @@ export class SmtpClient implements Machine<ClientStep> {
     else if (exchange) exchangeAnswers[stage as keyof typeof exchangeAnswers](exchange, reply, awaited);
   }
 
-  /** A message to send: after `ready`. */
-  deliver(transaction: Transaction): void {
+  /** The message at hand has been said to its end, and the next may be said behind it: deliverBehind(). */
+  get takesFollower(): boolean {
+    const { talk, exchange } = this;
+    return exchange !== undefined && !exchange.over && exchange.isFollowable && talk.features.pipelining && !talk.suspect && !talk.closed && !talk.follower;
+  }
+
+  /**
+   * The next message, before the server has answered the dot of the one at hand (RFC 2920 section 3.1). False: it must wait for
+   * `ready`. Its steps follow the `done` of the one at hand.
+   */
+  deliverBehind(transaction: Transaction): boolean {
+    if (!this.takesFollower || this.objection(transaction)) return false;
     const { talk } = this;
-    talk.uses++;
-    this.queueId = transaction.queueId;
-    const exchange = new Exchange(talk, transaction);
+    talk.follower = new Exchange(talk, transaction, true);
+    talk.follower.advance();
+    return true;
+  }
+
+  private takeFollower(exchange: Exchange): void {
+    this.talk.follower = undefined;
     this.exchange = exchange;
-    this.encoder = new ContentEncoder(talk.settings.lineLimit);
+    this.queueId = exchange.transaction.queueId;
+  }
+
+  /** A message to send: after `ready`. `behind`: right after another, so that the server need not be asked whether it still listens. */
+  deliver(transaction: Transaction, behind = false): void {
+    const { talk } = this;
+    this.queueId = transaction.queueId;
+    const exchange = new Exchange(talk, transaction, behind);
+    this.exchange = exchange;
     const objection = this.objection(transaction);
     if (!objection) return;
     exchange.failOpen(objection);
@@ -152,8 +191,9 @@ export class SmtpClient implements Machine<ClientStep> {
 
   /** The next piece of the content, with LF line ends. */
   content(chunk: Buffer): void {
-    const { talk, exchange, encoder } = this;
-    if (!exchange?.streaming || !encoder) return;
+    const { talk, exchange } = this;
+    if (!exchange?.streaming) return;
+    const encoder = this.encoder ??= new ContentEncoder(talk.settings.lineLimit);
     const { broken } = encoder;
     const piece = encoder.encode(chunk);
     if (encoder.broken && !broken) talk.log('info', `${this.queueId}: breaking line > ${talk.settings.lineLimit} bytes with <CR><LF>SPACE`);
@@ -164,19 +204,37 @@ export class SmtpClient implements Machine<ClientStep> {
     if (this.pieceBytes >= pieceSize) this.flushPieces();
   }
 
+  /**
+   * The whole content at once, with CRLF line ends, in place of content() and contentEnd(). False: it has lines that must be
+   * broken, and must be handed over piece by piece.
+   */
+  contentWhole(bytes: Buffer): boolean {
+    const { talk, exchange } = this;
+    if (!exchange?.streaming) return true;
+    const pieces = wireForm(bytes, talk.settings.lineLimit);
+    if (pieces === undefined) return false;
+    if (talk.settings.perRequestDeadline) talk.extend((bytes.length / talk.settings.minDataRate) * 1000);
+    this.pieces = pieces;
+    this.contentEnd();
+    return true;
+  }
+
   /** The content is complete. */
   contentEnd(): void {
     const { talk, exchange, encoder } = this;
-    if (!exchange?.streaming || !encoder) return;
+    if (!exchange?.streaming) return;
+    this.encoder = undefined;
     const early = this.earlyVerdict();
     if (early) {
       exchange.failOpen(early);
       return exchange.hangUp(false);
     }
-    talk.write(encoder.end());
+    if (encoder) talk.write(encoder.end());
     exchange.dot();
-    this.pieces.push(Buffer.from(talk.takeText(), 'latin1'));
-    this.flushPieces();
+    const { pieces } = this;
+    this.pieces = [];
+    this.pieceBytes = 0;
+    for (const bytes of pieces) talk.emit({ kind: 'send', bytes });
   }
 
   /** The content cannot be read to its end: the message stops here, and with it the connection. */
@@ -185,6 +243,7 @@ export class SmtpClient implements Machine<ClientStep> {
     if (!exchange?.streaming) return;
     exchange.failOpen(failure ?? talk.own('4.3.0', `local data error while talking to ${talk.options.peer.nameAddress}`, 'site'));
     this.pieces.length = 0;
+    this.encoder = undefined;
     exchange.hangUp(false);
   }
 
@@ -226,7 +285,7 @@ export class SmtpClient implements Machine<ClientStep> {
 
   private lostMessage(exchange: Exchange, what: string, stage: Awaited['stage'] | undefined): void {
     const { talk } = this;
-    if (stage === 'probe') return exchange.stale();
+    if (stage === 'probe' || (exchange.behind && exchange.open.size > 0)) return exchange.stale();
     const verdict = exchange.streaming ? this.earlyVerdict() : undefined;
     const where = exchange.streaming ? 'sending message body' : stages[stage ?? 'mail'].while;
     exchange.streaming = false;

@@ -33,7 +33,7 @@ export function transaction(recipients: number | readonly string[] = 1, change: 
 export interface Played {
   /** Everything that went to the server. */
   sent: string;
-  /** Number of send steps. */
+  /** What was sent in answer to one event: one write. */
   writes: string[];
   /** Other steps, in order. */
   steps: ClientStep[];
@@ -46,11 +46,16 @@ export class Player {
   now = 1000;
   private readonly messages: Transaction[];
   private readonly content: string;
+  /** The next message is said behind the dot of the one at hand. */
+  private readonly behind: boolean;
+  /** What leaves in one write. */
+  private written = '';
 
-  constructor(clientOptions: ClientOptions, messages: Transaction[], content = 'Subject: x\n\nhello\n') {
+  constructor(clientOptions: ClientOptions, messages: Transaction[], { content = 'Subject: x\n\nhello\n', behind = false } = {}) {
     this.machine = new SmtpClient(clientOptions);
     this.messages = messages;
     this.content = content;
+    this.behind = behind;
     this.run(() => {});
   }
 
@@ -63,13 +68,15 @@ export class Player {
     this.machine.expire(this.now);
     event();
     for (let step = this.machine.next(); step; step = this.machine.next()) this.perform(step);
+    if (this.written !== '') this.played.writes.push(this.written);
+    this.written = '';
   }
 
   private perform(step: ClientStep): void {
     if (step.kind === 'send') {
       const text = step.bytes.toString('latin1').replaceAll('\r\n', '\n');
       this.played.sent += text;
-      this.played.writes.push(text);
+      this.written += text;
       return;
     }
     this.played.steps.push(step);
@@ -77,6 +84,7 @@ export class Player {
     if (step.kind === 'content') {
       this.machine.content(Buffer.from(this.content, 'latin1'));
       this.machine.contentEnd();
+      if (this.behind && this.messages.length > 0 && this.machine.deliverBehind(this.messages[0]!)) this.messages.shift();
     }
   }
 

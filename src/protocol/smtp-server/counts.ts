@@ -6,9 +6,11 @@ import { verbs } from './verbs.ts';
 const places: ReadonlyMap<Verb | undefined, number> = new Map([...verbs, undefined].map((verb, place) => [verb, place]));
 const names = [...verbs.map((verb) => verb.name.toLowerCase()), 'unknown'];
 
+const none: readonly number[] = names.map(() => 0);
+
 export class CommandCounts {
-  readonly #good = names.map(() => 0);
-  readonly #all = names.map(() => 0);
+  readonly #good = none.slice();
+  readonly #all = none.slice();
 
   tried(verb: Verb | undefined): void {
     this.#all[places.get(verb)!]!++;
@@ -20,17 +22,21 @@ export class CommandCounts {
 
   /** `ehlo=1 rcpt=0/1 commands=1/2`; a session without commands gives `commands=0/0`. */
   render(): string {
-    const line = (name: string, place: number): string => ratio(name, this.#good[place]!, this.#all[place]!);
-    const shown = names.map(line).filter((_, place) => this.#all[place] !== 0);
-    const all = sum(this.#all);
-    return [...shown, all === 0 ? 'commands=0/0' : ratio('commands', sum(this.#good), all)].join(' ');
+    let text = '';
+    let allGood = 0;
+    let all = 0;
+    for (let place = 0; place < names.length; place++) {
+      const tried = this.#all[place]!;
+      if (tried === 0) continue;
+      const good = this.#good[place]!;
+      text += `${ratio(names[place]!, good, tried)} `;
+      allGood += good;
+      all += tried;
+    }
+    return text + (all === 0 ? 'commands=0/0' : ratio('commands', allGood, all));
   }
 }
 
 function ratio(name: string, good: number, all: number): string {
   return good === all ? `${name}=${good}` : `${name}=${good}/${all}`;
-}
-
-function sum(counts: readonly number[]): number {
-  return counts.reduce((total, count) => total + count, 0);
 }

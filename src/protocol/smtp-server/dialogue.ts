@@ -47,7 +47,7 @@ export interface Verb {
 
 export class Dialogue {
   readonly settings: SmtpServerSettings;
-  readonly emit: (step: SmtpServerStep) => void;
+  readonly #steps: SmtpServerStep[];
 
   /** The name given with HELO or EHLO, safe to log. */
   helo: string | undefined;
@@ -62,9 +62,14 @@ export class Dialogue {
   /** A bare newline was seen while smtpd_forbid_bare_newline = note. */
   notedBareNewline = false;
 
-  constructor(settings: SmtpServerSettings, emit: (step: SmtpServerStep) => void) {
+  /** `steps`: where the session's steps stand in line. */
+  constructor(settings: SmtpServerSettings, steps: SmtpServerStep[]) {
     this.settings = settings;
-    this.emit = emit;
+    this.#steps = steps;
+  }
+
+  emit(step: SmtpServerStep): void {
+    this.#steps.push(step);
   }
 
   log(event: LogEvent): void {

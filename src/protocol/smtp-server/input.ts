@@ -39,7 +39,7 @@ export class Input {
     if (bytes.length === 0) return;
     this.#chunks.push(bytes);
     this.#size += bytes.length;
-    this.#gather();
+    if (this.#chunks.length > 2) this.#gather();
   }
 
   /** A client that sends single bytes while we are busy must not make us keep as many buffers: small ones are joined. */
@@ -70,10 +70,11 @@ export class Input {
   use(count: number): void {
     this.#at += count;
     this.#size -= count;
-    if (this.#at === this.#chunks[0]?.length) {
-      this.#chunks.shift();
-      this.#at = 0;
-    }
+    const chunks = this.#chunks;
+    if (this.#at !== chunks[0]?.length) return;
+    if (chunks.length === 1) chunks.length = 0;
+    else chunks.shift();
+    this.#at = 0;
   }
 
   /**

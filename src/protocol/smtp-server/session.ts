@@ -15,7 +15,7 @@ import { CommandCounts } from './counts.ts';
 import { Dialogue } from './dialogue.ts';
 import type { Outcome, Verb } from './dialogue.ts';
 import { Input } from './input.ts';
-import { Intake, refuseBareNewline } from './intake.ts';
+import { Intake, refuseBareNewline, type Floor } from './intake.ts';
 import { Patience } from './patience.ts';
 import { escapeBytes } from './escape.ts';
 import { hangsUp, renderReply, say, tell } from './reply.ts';
@@ -41,7 +41,7 @@ export interface SessionContext {
   readonly outOfStep: boolean;
 }
 
-export class SmtpServerSession implements Machine<SmtpServerStep> {
+export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   readonly #settings: SmtpServerSettings;
   readonly #dialogue: Dialogue;
   readonly #input: Input;
@@ -61,15 +61,10 @@ export class SmtpServerSession implements Machine<SmtpServerStep> {
 
   constructor(settings: SmtpServerSettings) {
     this.#settings = settings;
-    this.#dialogue = new Dialogue(settings, (step) => void this.#steps.push(step));
+    this.#dialogue = new Dialogue(settings, this.#steps);
     this.#input = new Input(settings.line_length_limit, this.#dialogue.policesNewlines);
     this.#patience = new Patience(settings);
-    this.#intake = new Intake(this.#dialogue, {
-      say: (reply) => this.#say(reply),
-      ask: (question) => this.#ask(question),
-      finish: (failed) => this.#finish(this.#verb!, failed),
-      refuseInput: () => this.end(true),
-    });
+    this.#intake = new Intake(this.#dialogue, this);
   }
 
   receive(bytes: Buffer): void {
@@ -105,8 +100,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep> {
   next(): SmtpServerStep | undefined {
     this.#patience.stop();
     for (;;) {
-      const step = this.#steps.shift();
-      if (step !== undefined) return step;
+      if (this.#steps.length > 0) return this.#steps.length === 1 ? this.#steps.pop() : this.#steps.shift();
       if (this.#phase === 'closed') return undefined;
       if (this.#open !== undefined) return this.#flush();
       if (this.#advance()) continue;
@@ -129,6 +123,19 @@ export class SmtpServerSession implements Machine<SmtpServerStep> {
     if (verdict.close) this.#hangUp = true;
   }
 
+  get protocol(): 'SMTP' | 'ESMTP' {
+    return this.#dialogue.protocol;
+  }
+
+  get helo(): string | undefined {
+    return this.#dialogue.helo;
+  }
+
+  /** Accepted recipients of the transaction. */
+  get recipients(): number {
+    return this.#dialogue.mail?.recipients ?? 0;
+  }
+
   context(): SessionContext {
     const { protocol, helo, where, mail } = this.#dialogue;
     return {
@@ -140,6 +147,24 @@ export class SmtpServerSession implements Machine<SmtpServerStep> {
   /** What the disconnect line says: `ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4`. */
   statistics(): string {
     return this.#counts.render() + (this.#dialogue.notedBareNewline ? ' notes=bare_lf' : '');
+  }
+
+  // ---- for the intake alone (Floor)
+
+  say(reply: Reply): void {
+    this.#say(reply);
+  }
+
+  ask(question: Question): void {
+    this.#ask(question);
+  }
+
+  finish(failed: boolean): void {
+    this.#finish(this.#verb!, failed);
+  }
+
+  refuseInput(): void {
+    this.end(true);
   }
 
   /** Move on by one command or one slice of content. False: more input is wanted. */
@@ -320,12 +345,12 @@ export class SmtpServerSession implements Machine<SmtpServerStep> {
     const text = renderReply(reply, settings.soft_bounce);
     this.#out += text;
     if (delay > 0 || this.#out.length > outLimit) this.#push(this.#flush());
-    if (text.startsWith('421') || text.startsWith('521')) this.#hangUp = true;
+    if (hangsUp(reply)) this.#hangUp = true;
   }
 
   #flush(): SmtpServerStep | undefined {
     if (this.#out === '') return undefined;
-    const bytes = Buffer.from(this.#out, 'latin1');
+    const bytes = this.#out;
     this.#out = '';
     return { kind: 'send', bytes };
   }

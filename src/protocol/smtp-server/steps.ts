@@ -77,8 +77,8 @@ export type LogEvent =
 export type EndReason = 'timeout' | 'lost connection' | 'too many errors';
 
 export type SmtpServerStep =
-  /** Write these bytes; the machine goes on without waiting for them to arrive. */
-  | { readonly kind: 'send'; readonly bytes: Buffer }
+  /** Write this byte string; the machine goes on without waiting for it to arrive. */
+  | { readonly kind: 'send'; readonly bytes: string }
   | { readonly kind: 'ask'; readonly question: Question }
   /** The next piece of the message, dots unstuffed, line ends as they came. */
   | { readonly kind: 'content'; readonly chunk: Buffer }

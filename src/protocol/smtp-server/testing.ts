@@ -40,7 +40,7 @@ export class Rehearsal {
     this.steps.push(step);
     switch (step.kind) {
       case 'send':
-        this.replies += step.bytes.toString('latin1');
+        this.replies += step.bytes;
         this.writes++;
         break;
       case 'content': this.content += step.chunk.toString('latin1'); break;

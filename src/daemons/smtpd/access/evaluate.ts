@@ -6,7 +6,7 @@
  */
 import { lowerAscii, splitListGroups } from '../../../text/ascii.ts';
 import { nearestName } from '../../../text/nearest.ts';
-import { chain, isPending, type MaybePromise } from '../../../text/maybe.ts';
+import { isPending, type MaybePromise } from '../../../text/maybe.ts';
 import { TableTrouble } from '../../../tables/table.ts';
 import { catalogue } from './catalogue.ts';
 import { serverError, tableFailure, type AccessSetup } from './setup.ts';
@@ -98,14 +98,15 @@ function ends(decision: Decision, state: AccessState): boolean {
 
 /** A table that cannot be asked, anywhere below, defers the command. */
 export function guarded(restriction: Restriction, state: AccessState, about: Subject, setup: AccessSetup): MaybePromise<Decision> {
-  const failed = (error: unknown): Decision => {
-    if (error instanceof TableTrouble) return error.kind === 'config' ? serverError(setup, state) : tableFailure(setup, state, about.name);
-    throw error;
-  };
   try {
     const decision = restriction(state, about);
-    return isPending(decision) ? chain(decision.catch(failed), (late) => late) : decision;
+    return isPending(decision) ? decision.catch((error: unknown) => failed(error, state, about, setup)) : decision;
   } catch (error) {
-    return failed(error);
+    return failed(error, state, about, setup);
   }
+}
+
+function failed(error: unknown, state: AccessState, about: Subject, setup: AccessSetup): Decision {
+  if (error instanceof TableTrouble) return error.kind === 'config' ? serverError(setup, state) : tableFailure(setup, state, about.name);
+  throw error;
 }

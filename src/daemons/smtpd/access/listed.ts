@@ -6,6 +6,7 @@ import { resolveFlag } from '../../../ipc/rewrite.ts';
 import { splitDsn } from '../../../message/dsn.ts';
 import type { Maps } from '../../../tables/maps.ts';
 import { startsIgnoringCase } from '../../../text/ascii.ts';
+import { chain, isPending, type MaybePromise } from '../../../text/maybe.ts';
 import { statusFor } from './refuse.ts';
 import { refused, type AccessSetup } from './setup.ts';
 import type { Resolved } from './resolver.ts';
@@ -14,8 +15,9 @@ import type { AccessState, Decision, Restriction } from './state.ts';
 type Side = 'sender' | 'recipient';
 
 interface ListedTables {
+  /** Tables without entries are left out. */
   readonly anyClass: readonly Maps[];
-  readonly senders: Maps;
+  readonly anyForSender: readonly Maps[];
   readonly byClass: readonly { readonly flag: number; readonly maps: Maps; readonly code: number; readonly table: string }[];
 }
 
@@ -23,9 +25,10 @@ function openTables(setup: AccessSetup): ListedTables {
   const { view } = setup;
   const open = (name: 'recipient_canonical_maps' | 'canonical_maps' | 'virtual_alias_maps' | 'sender_canonical_maps' | 'local_recipient_maps' | 'virtual_mailbox_maps' | 'relay_recipient_maps'): Maps =>
     setup.openMaps(view[name], name);
+  const anyClass = [open('recipient_canonical_maps'), open('canonical_maps'), open('virtual_alias_maps')].filter((maps) => !maps.isEmpty);
   return {
-    anyClass: [open('recipient_canonical_maps'), open('canonical_maps'), open('virtual_alias_maps')],
-    senders: open('sender_canonical_maps'),
+    anyClass,
+    anyForSender: [...anyClass, open('sender_canonical_maps')].filter((maps) => !maps.isEmpty),
     byClass: [
       { flag: resolveFlag.local, maps: open('local_recipient_maps'), code: view.unknown_local_recipient_reject_code, table: 'local recipient' },
       { flag: resolveFlag.virtual, maps: open('virtual_mailbox_maps'), code: view.unknown_virtual_mailbox_reject_code, table: 'virtual mailbox' },
@@ -36,35 +39,65 @@ function openTables(setup: AccessSetup): ListedTables {
 
 export const rejectUnlisted = (side: Side) => (setup: AccessSetup): Restriction => {
   const tables = openTables(setup);
-  return async (state) => {
+  return (state) => {
     const address = state[side];
     const wasChecked = side === 'sender' ? state.senderChecked : state.recipientChecked;
     if (address === undefined || address === '' || wasChecked) return undefined;
     if (!state.warnOnly) state[side === 'sender' ? 'senderChecked' : 'recipientChecked'] = true;
     const other = (side === 'sender' ? state.recipient : state.sender) ?? '';
-    return unlisted(setup, tables, state, side, address, await setup.tools.resolve(other, address));
+    return chain(setup.tools.resolve(other, address), (route) => unlisted({ setup, tables, state, side, address, route }));
   };
 };
 
-async function unlisted(setup: AccessSetup, tables: ListedTables, state: AccessState, side: Side, address: string, route: Resolved): Promise<Decision> {
-  const anyTable = side === 'sender' ? [...tables.anyClass, tables.senders] : tables.anyClass;
-  for (const maps of anyTable) if ((await setup.findAddress(maps, route.recipient)) !== undefined) return undefined;
-  const replyClass = side === 'sender' ? 'Sender address' as const : 'Recipient address' as const;
-  const refusal = (code: number, status: string, why: string): Decision =>
-    refused(setup, state, { code, status: statusFor(status, { name: address, replyClass }), text: `<${address}>: ${replyClass} rejected: ${why}` });
-  if (route.transport === 'error' || route.transport === 'retry') {
-    const first = route.transport === 'error' ? '5' : '4';
-    const { status, text } = splitDsn(`${first}.1.${side === 'sender' ? 0 : 1}`, route.nexthop);
-    const code = first === '4' ? 450 : route.flags & resolveFlag.alias ? setup.view.unknown_virtual_alias_reject_code : 550;
-    return refusal(code, status, text);
+/** One address, and where it goes. */
+interface Inquiry {
+  readonly setup: AccessSetup;
+  readonly tables: ListedTables;
+  readonly state: AccessState;
+  readonly side: Side;
+  readonly address: string;
+  readonly route: Resolved;
+}
+
+function unlisted(inquiry: Inquiry): MaybePromise<Decision> {
+  const { setup, tables, side, route } = inquiry;
+  const anyTable = side === 'sender' ? tables.anyForSender : tables.anyClass;
+  return chain(inAny(setup, anyTable, route.recipient, 0), (known) => (known ? undefined : inClass(inquiry)));
+}
+
+function inAny(setup: AccessSetup, tables: readonly Maps[], recipient: string, from: number): MaybePromise<boolean> {
+  for (let at = from; at < tables.length; at++) {
+    const found = setup.findAddress(tables[at]!, recipient);
+    if (isPending(found)) return found.then((late) => late !== undefined || inAny(setup, tables, recipient, at + 1));
+    if (found !== undefined) return true;
   }
+  return false;
+}
+
+/** No table for all addresses has it: what says the one for its class of domains? */
+function inClass(inquiry: Inquiry): MaybePromise<Decision> {
+  const { setup, tables, side, route } = inquiry;
+  if (route.transport === 'error' || route.transport === 'retry') return nowhere(inquiry);
   for (const { flag, maps, code, table } of tables.byClass) {
     if (!(route.flags & flag) || maps.isEmpty || (flag === resolveFlag.local && isBuiltIn(setup, route.recipient))) continue;
-    if ((await setup.findAddress(maps, route.recipient)) !== undefined) return undefined;
     const where = setup.view.show_user_unknown_table_name ? ` in ${table} table` : '';
-    return refusal(code, side === 'sender' ? '5.1.0' : '5.1.1', `User unknown${where}`);
+    return chain(setup.findAddress(maps, route.recipient), (found) =>
+      (found === undefined ? refusal(inquiry, code, side === 'sender' ? '5.1.0' : '5.1.1', `User unknown${where}`) : undefined));
   }
   return undefined;
+}
+
+function nowhere(inquiry: Inquiry): Decision {
+  const { setup, side, route } = inquiry;
+  const first = route.transport === 'error' ? '5' : '4';
+  const { status, text } = splitDsn(`${first}.1.${side === 'sender' ? 0 : 1}`, route.nexthop);
+  const code = first === '4' ? 450 : route.flags & resolveFlag.alias ? setup.view.unknown_virtual_alias_reject_code : 550;
+  return refusal(inquiry, code, status, text);
+}
+
+function refusal({ setup, state, side, address }: Inquiry, code: number, status: string, why: string): Decision {
+  const replyClass = side === 'sender' ? 'Sender address' as const : 'Recipient address' as const;
+  return refused(setup, state, { code, status: statusFor(status, { name: address, replyClass }), text: `<${address}>: ${replyClass} rejected: ${why}` });
 }
 
 /** Addresses that exist on every mail system: RFC 5321 section 4.5.1, and what our own reports come from. */

@@ -13,8 +13,8 @@ export interface Resolved {
   readonly flags: number;
 }
 
-/** As many answers are kept, and for so long: what Postfix's smtpd_resolve cache has. */
-const cacheSize = 100;
+/** As many answers are kept (a process of Postfix keeps 100, for one client), and for so long: what Postfix's smtpd_resolve cache has. */
+const cacheSize = 2000;
 const cacheMilliseconds = 30_000;
 
 interface Kept { readonly reply: Resolved; readonly until: number }

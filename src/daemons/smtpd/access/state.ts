@@ -50,6 +50,14 @@ export interface SideEffects {
 
 export const noSideEffects = (): SideEffects => ({ hold: false, discard: false, filter: undefined, redirect: undefined, prepend: [], bcc: [] });
 
+/** Back to that, for the next message: most messages leave nothing behind. */
+export function forgetSideEffects(effects: SideEffects): void {
+  effects.hold = effects.discard = false;
+  effects.filter = effects.redirect = undefined;
+  if (effects.prepend.length > 0) effects.prepend = [];
+  if (effects.bcc.length > 0) effects.bcc = [];
+}
+
 /** The class of a restriction list: what its refusals are about. */
 export type ReplyClass = 'Client host' | 'Helo command' | 'Sender address' | 'Recipient address' | 'Data command' | 'End-of-data' | 'Etrn command';
 
@@ -65,9 +73,11 @@ export interface AccessState {
   /** The command being answered, for the log: CONNECT, EHLO, MAIL, RCPT, ... */
   where: string;
   queueId: string | undefined;
-  effects: SideEffects;
+  readonly effects: SideEffects;
   deferIfPermit: Refusal | undefined;
   deferIfReject: Refusal | undefined;
+  /** Deferrals that lists asked earlier have left (policy.ts), by list. */
+  noted?: Map<string, Refusal> | undefined;
   /** The restriction at hand only warns. */
   warnOnly: boolean;
   recipientChecked: boolean;

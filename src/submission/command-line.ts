@@ -4,9 +4,9 @@
  * `scan` takes the words apart; `read` gives them their meaning and says, through `Speaker`, what is odd or impossible (`fatal` ends
  * the command). Options end at the first word that is none, as with Postfix, and at `--`.
  */
-import { parseDsnNotify, parseDsnRet } from '../../message/dsn.ts';
-import { bodyEncoding, rewriteContext, sendOption, traceFlag } from '../../message/envelope-names.ts';
-import { isPrintable, lowerAscii, sameIgnoringCase } from '../../text/ascii.ts';
+import { parseDsnNotify, parseDsnRet } from '../message/dsn.ts';
+import { bodyEncoding, rewriteContext, sendOption, traceFlag } from '../message/envelope-names.ts';
+import { isPrintable, lowerAscii, sameIgnoringCase } from '../text/ascii.ts';
 
 export interface Speaker {
   warning(text: string): void;

@@ -4,29 +4,28 @@
  * Recipients come from the command line, each word parsed like a header's value (some programs give "a, b" or "Name <a>"), and
  * with -t from the header. Fails through `voice.fatal`, with the sender and the user's number in front, as Postfix's does.
  */
-import type { Configuration } from '../../config/configuration.ts';
-import { errorText } from '../../host/libc.ts';
-import { addressesIn } from '../../message/address-tokens.ts';
-import { attributeName, traceFlag } from '../../message/envelope-names.ts';
-import { recordType, renderSize } from '../../message/record.ts';
-import type { Submitters } from '../../tables/submitters.ts';
-import { NoOutlet } from '../postdrop/outlet.ts';
-import { senderTrouble } from '../postdrop/postdrop.ts';
-import type { Output, Voice } from '../voice.ts';
-import type { CommandLine } from './command-line.ts';
+import type { Configuration } from '../config/configuration.ts';
+import { errorText } from '../host/libc.ts';
+import { addressesIn } from '../message/address-tokens.ts';
+import { attributeName, traceFlag } from '../message/envelope-names.ts';
+import { recordType, renderSize } from '../message/record.ts';
+import type { Submitters } from '../tables/submitters.ts';
+import type { CommandLine, Speaker } from './command-line.ts';
 import { HeaderRecipients } from './header-recipients.ts';
 import { MessageLines, type FixLineEnds, type TakeLine } from './message-lines.ts';
+import { NoOutlet, outcomeText } from './outlet.ts';
+import { senderTrouble } from './sender.ts';
 import type { User } from './user.ts';
-import { outcomeText, type WayOut } from './way-out.ts';
+import type { WayOut } from './way-out.ts';
 
 export interface Surroundings {
   readonly config: Configuration;
-  readonly voice: Voice;
+  readonly voice: Speaker;
   readonly user: User;
   readonly submitters: Submitters;
   readonly wayOut: WayOut;
   readonly stdin: AsyncIterable<Uint8Array>;
-  readonly stdout: Output;
+  readonly stdout: { write(bytes: Uint8Array): unknown };
 }
 
 /** No number: sizes are the queue's business, only the options of the sender count. */
@@ -134,7 +133,7 @@ async function copy(stdin: AsyncIterable<Uint8Array>, lines: MessageLines, wayOu
   lines.end();
 }
 
-function fixLineEnds(config: Configuration, voice: Voice): FixLineEnds {
+function fixLineEnds(config: Configuration, voice: Speaker): FixLineEnds {
   const value = config.get('sendmail_fix_line_endings');
   if (value === 'always' || value === 'strict' || value === 'never') return value;
   return voice.fatal(`invalid sendmail_fix_line_endings value: ${value}`);

@@ -1,6 +1,6 @@
-/** Who calls sendmail(1), as far as mail shows it: login name and full name. */
-import { getpwuid } from '../../host/identity.ts';
-import { upperAscii } from '../../text/ascii.ts';
+/** Who calls sendmail(1), as far as mail shows it: login name and full name. Texts are byte strings. */
+import type { Account } from '../host/identity.ts';
+import { upperAscii } from '../text/ascii.ts';
 
 export interface User {
   readonly uid: number;
@@ -9,11 +9,11 @@ export interface User {
   readonly fullName: string | undefined;
 }
 
-/** @param name the environment's NAME, which stands above the account's */
-export function currentUser(name: string | undefined): User {
-  const uid = process.getuid!();
-  const account = getpwuid(uid);
-  const given = name === undefined ? undefined : Buffer.from(name, 'utf8').toString('latin1');
+/** What the account database says of a user. */
+export type UserAccount = Pick<Account, 'name' | 'gecos'>;
+
+/** @param given the environment's NAME, which stands above the account's */
+export function userOf(uid: number, given: string | undefined, account: UserAccount | undefined): User {
   return { uid, login: account?.name, fullName: given ?? (account && nameInGecos(account.gecos, account.name)) };
 }
 

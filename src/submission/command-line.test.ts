@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { traceFlag } from '../../message/envelope-names.ts';
+import { traceFlag } from '../message/envelope-names.ts';
 import { directoryOf, read, scan, type CommandLine } from './command-line.ts';
 
 const rules = { verpDelimiterFilter: '-=+', requireTls: true, smtputf8: true };

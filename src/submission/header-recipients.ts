@@ -4,9 +4,9 @@
  * When the header has a Resent- block (RFC 5322 section 3.6.6), the recipients of that block are meant, and no others. Nested messages
  * and parts do not count. The header must not be longer than header_size_limit.
  */
-import type { HeaderClass } from '../../message/header.ts';
-import { addressesIn } from '../../message/address-tokens.ts';
-import { MimeMachine, mimeProblemText } from '../../message/mime.ts';
+import type { HeaderClass } from '../message/header.ts';
+import { addressesIn } from '../message/address-tokens.ts';
+import { MimeMachine, mimeProblemText } from '../message/mime.ts';
 import type { TakeLine } from './message-lines.ts';
 
 export class HeaderRecipients {

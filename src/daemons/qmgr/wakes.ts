@@ -1,0 +1,52 @@
+/**
+ * What is to be done after one of a few fixed waits. As each wait is always the same, those who wait for it stand in one line, and
+ * nobody who is not due is looked at: of 20,000 dead destinations only the first.
+ */
+import { Line } from './line.ts';
+
+interface Wake { readonly at: number; readonly run: () => void }
+
+export class Wakes<Name extends string> {
+  readonly #waits: Readonly<Record<Name, number>>;
+  readonly #lines = new Map<Name, Line<Wake>>();
+  #now = 0;
+
+  /** @param waits milliseconds by name */
+  constructor(waits: Readonly<Record<Name, number>>) {
+    this.#waits = waits;
+  }
+
+  /** The time as it was last said. */
+  get now(): number {
+    return this.#now;
+  }
+
+  after(name: Name, run: () => void): void {
+    let line = this.#lines.get(name);
+    if (line === undefined) this.#lines.set(name, line = new Line());
+    line.push({ at: this.#now + this.#waits[name], run });
+  }
+
+  /** Time does not go back. */
+  expire(now: number): void {
+    this.#now = Math.max(this.#now, now);
+    for (const line of this.#lines.values()) {
+      while (line.first !== undefined && line.first.at <= this.#now) line.shift()!.run();
+    }
+  }
+
+  /** No more than so many wait for this: for the others, the oldest, it is time now. */
+  limit(name: Name, most: number): void {
+    const line = this.#lines.get(name);
+    while (line !== undefined && line.length > most) line.shift()!.run();
+  }
+
+  deadline(): number | undefined {
+    let first: number | undefined;
+    for (const line of this.#lines.values()) {
+      const at = line.first?.at;
+      if (at !== undefined && (first === undefined || at < first)) first = at;
+    }
+    return first;
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The wire form of the deliver protocol: frames of a number and a text, and the two texts there are, request and reply.
+ *
+ * A frame is its text's length and its number (both 32 bits, most significant byte first), then the text: the values of the
+ * shape in its order, each ended by NUL; a list is its count and then its elements. Names are left out and both codecs are
+ * written out by hand, because every delivery passes here twice: it is a protocol of our own processes, and the greeting
+ * finds out a process of another release. What does not decode is a ShapeTrouble. Texts are byte strings.
+ */
+import { flushLogs } from '../log/turn.ts';
+import type net from 'node:net';
+import { noDsn, type DeliveryReply, type DeliveryRequest, type Dsn, type Recipient, type Times } from './deliver.ts';
+import { clean, listLimit, ShapeTrouble } from './shape.ts';
+
+const headLength = 8;
+/** Bytes of one frame: a delivery request with a full recipient list fits. */
+const frameLimit = 64 << 20;
+
+/** What a kept connection of the deliver protocol begins with, from the agent. */
+export const greetingShape = {
+  protocol: 'text',
+  /** Requests that are served at once on this connection. */
+  slots: 'number',
+  /** Which process answers: two connections to one process serve no more requests than one. */
+  process: 'number',
+} as const;
+
+/** Frame number of the agent's wish to get no further requests; requests are numbered from 1. */
+export const retirement = 0;
+
+/** Frames cut out of a stream, from pieces that are cut anywhere. */
+export class FrameReader {
+  #held: Buffer | undefined;
+
+  /** Calls `take` for every frame that is complete now. */
+  receive(chunk: Buffer, take: (number: number, text: string) => void): void {
+    const bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    let at = 0;
+    while (bytes.length - at >= headLength) {
+      const length = bytes.readUInt32BE(at);
+      if (length > frameLimit) throw new ShapeTrouble(`a frame of ${length} bytes`);
+      const end = at + headLength + length;
+      if (end > bytes.length) break;
+      take(bytes.readUInt32BE(at + 4), bytes.toString('latin1', at + headLength, end));
+      at = end;
+    }
+    this.#held = at === bytes.length ? undefined : bytes.subarray(at);
+  }
+}
+
+/** Frames to be written: what is said in one turn of the event loop leaves in one write. */
+export class FrameWriter {
+  readonly #socket: net.Socket;
+  #text = '';
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+  }
+
+  put(number: number, text: string): void {
+    if (this.#text === '') setImmediate(flush, this);
+    this.#text += word(text.length) + word(number) + text;
+  }
+
+  flush(): void {
+    const text = this.#text;
+    this.#text = '';
+    flushLogs();
+    if (text !== '' && this.#socket.writable) this.#socket.write(text, 'latin1');
+  }
+}
+
+function flush(writer: FrameWriter): void {
+  writer.flush();
+}
+
+function word(value: number): string {
+  return String.fromCharCode(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
+}
+
+/** The values of one text, in order. */
+class ValueReader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  text(): string {
+    const end = this.#text.indexOf('\0', this.#at);
+    if (end < 0) throw new ShapeTrouble('a value is missing');
+    const value = end === this.#at ? '' : this.#text.slice(this.#at, end);
+    this.#at = end + 1;
+    return value;
+  }
+
+  number(): number {
+    const text = this.text();
+    const value = Number(text);
+    if (text === '' || !Number.isFinite(value)) throw new ShapeTrouble(`"${text.slice(0, 40)}" is not a number`);
+    return value;
+  }
+
+  count(): number {
+    const count = this.number();
+    if (count < 0 || count > listLimit) throw new ShapeTrouble(`a list of ${count} elements`);
+    return count;
+  }
+
+  end(): void {
+    if (this.#at !== this.#text.length) throw new ShapeTrouble('there are too many values');
+  }
+}
+
+function encodeTimes(times: Times): string {
+  return `${times.incomingArrival}\0${times.activeArrival}\0${times.agentHandoff}\0${times.connectionDone}\0${times.deliveryDone}\0`;
+}
+
+function decodeTimes(values: ValueReader): Times {
+  return {
+    incomingArrival: values.number(), activeArrival: values.number(), agentHandoff: values.number(),
+    connectionDone: values.number(), deliveryDone: values.number(),
+  };
+}
+
+function encodeRecipient(recipient: Recipient): string {
+  return `${clean(recipient.address)}\0${clean(recipient.originalAddress)}\0${recipient.offset}\0${clean(recipient.dsnOrcpt)}\0${recipient.dsnNotify}\0`;
+}
+
+function decodeRecipient(values: ValueReader): Recipient {
+  return { address: values.text(), originalAddress: values.text(), offset: values.number(), dsnOrcpt: values.text(), dsnNotify: values.number() };
+}
+
+function encodeDsn(dsn: Dsn): string {
+  if (dsn === noDsn) return emptyDsn;
+  const { status, action, reason, diagnosticType, diagnosticText, remoteMtaType, remoteMta } = dsn;
+  return `${clean(status)}\0${clean(action)}\0${clean(reason)}\0${clean(diagnosticType)}\0${clean(diagnosticText)}\0${clean(remoteMtaType)}\0${clean(remoteMta)}\0`;
+}
+
+const emptyDsn = '\0'.repeat(7);
+
+function decodeDsn(values: ValueReader): Dsn {
+  return {
+    status: values.text(), action: values.text(), reason: values.text(),
+    diagnosticType: values.text(), diagnosticText: values.text(), remoteMtaType: values.text(), remoteMta: values.text(),
+  };
+}
+
+export function encodeRequest(request: DeliveryRequest): string {
+  const { recipients } = request;
+  let text = `${request.flags}\0${clean(request.queueName)}\0${clean(request.queueId)}\0${clean(request.place)}\0${request.dataOffset}\0${request.dataSize}\0`
+    + `${clean(request.nexthop)}\0${clean(request.encoding)}\0${request.smtputf8}\0${clean(request.sender)}\0${clean(request.dsnEnvid)}\0${request.dsnRet}\0`
+    + encodeTimes(request.times)
+    + `${clean(request.clientName)}\0${clean(request.clientAddress)}\0${clean(request.clientPort)}\0${clean(request.clientProtocol)}\0${clean(request.clientHelo)}\0`
+    + `${clean(request.saslMethod)}\0${clean(request.saslUsername)}\0${clean(request.saslSender)}\0${clean(request.logIdent)}\0${clean(request.rewriteContext)}\0`
+    + `${recipients.length}\0`;
+  for (const recipient of recipients) text += encodeRecipient(recipient);
+  return text;
+}
+
+export function decodeRequest(text: string): DeliveryRequest {
+  const values = new ValueReader(text);
+  const request: DeliveryRequest = {
+    flags: values.number(), queueName: values.text(), queueId: values.text(), place: values.text(), dataOffset: values.number(), dataSize: values.number(),
+    nexthop: values.text(), encoding: values.text(), smtputf8: values.number(), sender: values.text(), dsnEnvid: values.text(), dsnRet: values.number(),
+    times: decodeTimes(values),
+    clientName: values.text(), clientAddress: values.text(), clientPort: values.text(), clientProtocol: values.text(), clientHelo: values.text(),
+    saslMethod: values.text(), saslUsername: values.text(), saslSender: values.text(), logIdent: values.text(), rewriteContext: values.text(),
+    recipients: [],
+  };
+  for (let count = values.count(); count > 0; count--) request.recipients.push(decodeRecipient(values));
+  values.end();
+  return request;
+}
+
+export function encodeReply(reply: DeliveryReply): string {
+  return `${reply.status}\0${encodeDsn(reply.hop)}${reply.logs}\0`;
+}
+
+export function decodeReply(text: string): DeliveryReply {
+  const values = new ValueReader(text);
+  const reply: DeliveryReply = { status: values.number(), hop: decodeDsn(values), logs: values.number() };
+  values.end();
+  return reply;
+}

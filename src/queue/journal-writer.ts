@@ -1,0 +1,101 @@
+/**
+ * A message on its way into the queue that has not yet to be a file: it is gathered in memory and goes into the journal with
+ * `commit`. When it gets too large, is to be held, or the journal has no room, it becomes a file like any other.
+ */
+import type { TimeValue } from '../text/time.ts';
+import type { MessageFacts, MessageWriter, QueueTrouble, Reserved } from './store.ts';
+
+/** What the writer needs of the store. */
+export interface JournalDoor {
+  /** Largest message for the journal, bytes. */
+  readonly sizeLimit: number;
+  /** Durable when it resolves with true; false: no room, make it a file. Rejects with QueueTrouble: nothing was kept. */
+  keep(name: Reserved, pieces: readonly Buffer[], length: number, facts: MessageFacts): Promise<boolean>;
+  /** The same name as a file. Throws QueueTrouble. */
+  file(name: Reserved): MessageWriter;
+}
+
+export class JournalWriter implements MessageWriter {
+  readonly queueId: string;
+  readonly arrival: TimeValue;
+  readonly #door: JournalDoor;
+  readonly #name: Reserved;
+  #pieces: Buffer[] = [];
+  #length = 0;
+  #file: MessageWriter | undefined;
+  #over = false;
+
+  constructor(door: JournalDoor, name: Reserved) {
+    this.#door = door;
+    this.#name = name;
+    this.queueId = name.queueId;
+    this.arrival = name.arrival;
+  }
+
+  get offset(): number {
+    return this.#file?.offset ?? this.#length;
+  }
+
+  get full(): boolean {
+    return this.#file?.full ?? false;
+  }
+
+  get trouble(): QueueTrouble | undefined {
+    return this.#file?.trouble;
+  }
+
+  write(bytes: Buffer): void {
+    if (this.#over) return;
+    if (this.#file !== undefined) return this.#file.write(bytes);
+    this.#pieces.push(bytes);
+    this.#length += bytes.length;
+    if (this.#length > this.#door.sizeLimit) this.#becomeFile();
+  }
+
+  patch(offset: number, bytes: Buffer): void {
+    if (this.#file !== undefined) return this.#file.patch(offset, bytes);
+    if (offset < 0 || offset + bytes.length > this.#length) throw new Error(`patch at ${offset} is outside of what was written`);
+    let start = 0;
+    for (const piece of this.#pieces) {
+      if (offset < start + piece.length && offset + bytes.length > start) bytes.copy(piece, Math.max(offset - start, 0), Math.max(start - offset, 0));
+      start += piece.length;
+    }
+  }
+
+  drained(): Promise<void> {
+    return this.#file?.drained() ?? Promise.resolve();
+  }
+
+  settle(): Promise<void> {
+    return this.#becomeFile().settle();
+  }
+
+  async commit(queue: 'incoming' | 'hold', facts?: MessageFacts): Promise<boolean> {
+    if (this.#file === undefined && queue === 'incoming' && facts !== undefined) {
+      // From here on the name belongs to the journal, or to nobody.
+      if (await this.#door.keep(this.#name, this.#pieces, this.#length, facts)) {
+        this.#over = true;
+        return true;
+      }
+    }
+    this.#becomeFile();
+    return this.#file!.commit(queue, facts);
+  }
+
+  discard(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#pieces = [];
+    if (this.#file !== undefined) this.#file.discard();
+    else this.#name.reservation.release();
+  }
+
+  #becomeFile(): MessageWriter {
+    if (this.#file !== undefined) return this.#file;
+    const file = this.#door.file(this.#name);
+    this.#file = file;
+    for (const piece of this.#pieces) file.write(piece);
+    this.#pieces = [];
+    return file;
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * A message in the journal, opened for delivery: its whole image is read into memory once; recipients are marked done in the
+ * segment and in memory.
+ *
+ * Who opens it with a shared lock keeps that until `close`: what recovers the journal of a dead queue process waits for it. A segment
+ * that was used again meanwhile is noticed: opening and marking then fail with ESTALE instead of touching another message. The
+ * caller sees to the size (journal_message_size_limit).
+ */
+import { readSync, writeSync } from 'node:fs';
+import type { LockStrength } from '../../host/locks.ts';
+import type { Envelope } from '../../message/envelope.ts';
+import { recordType, type QueueRecord } from '../../message/record.ts';
+import { ContentDecoder } from '../content-decoder.ts';
+import { contentOffset, readEnvelope } from '../queue-envelope.ts';
+import { RecordFile, recordsUntilEnd } from '../record-file.ts';
+import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from '../store.ts';
+import { dropSegment, holdSegment, letGo, lockPlace, unlockPlace, type OpenSegment } from './descriptors.ts';
+import { rootPrefix } from './directory.ts';
+import { isWanted, tailLength } from './entry.ts';
+import { parsePlace, placeText, type Place } from './place.ts';
+import { generationOf } from './segment.ts';
+
+const chunkSize = 64 << 10;
+const tail = Buffer.alloc(tailLength);
+const byte = Buffer.alloc(1);
+
+export interface Where {
+  readonly queue: QueueName;
+  readonly queueId: string;
+  /** How messages about it call it; else the text of the place. */
+  readonly path?: string;
+}
+
+export class PlaceReader implements MessageReader {
+  readonly queue: QueueName;
+  readonly queueId: string;
+  readonly path: string;
+  readonly mtime: number;
+  readonly forcedExpire = false;
+  readonly unthrottle = false;
+  warnings: readonly string[] = [];
+  readonly source: Buffer;
+  readonly #place: Place;
+  #segment: OpenSegment | undefined;
+  #locked: boolean;
+
+  constructor(segment: OpenSegment, place: Place, image: Buffer, { queue, queueId, path = placeText(place) }: Where, locked: boolean) {
+    this.queue = queue;
+    this.queueId = queueId;
+    this.path = path;
+    this.mtime = Date.now();
+    this.source = image;
+    this.#place = place;
+    this.#segment = segment;
+    this.#locked = locked;
+  }
+
+  get size(): number {
+    return this.source.length;
+  }
+
+  /** The queue file as it is now. */
+  image(): Buffer {
+    return this.source;
+  }
+
+  envelope(): Envelope {
+    const { envelope, warnings } = readEnvelope(this);
+    this.warnings = warnings;
+    return envelope;
+  }
+
+  records(offset = 0): Generator<QueueRecord, void, undefined> {
+    return recordsUntilEnd(new RecordFile(this.source, { offset }), (reason) => {
+      throw this.corrupt(reason);
+    });
+  }
+
+  async *content(options: ContentOptions = {}): AsyncGenerator<Buffer, void, undefined> {
+    yield* this.#decode(options, chunkSize);
+  }
+
+  /** All of the content, as `content` gives it in chunks. */
+  contentNow(options: ContentOptions = {}): Buffer {
+    const pieces = [...this.#decode(options, this.source.length)];
+    return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  }
+
+  *#decode(options: ContentOptions, atOnce: number): Generator<Buffer, void, undefined> {
+    const decoder = new ContentDecoder(options.lineEnd);
+    let position = options.offset ?? contentOffset(this);
+    while (!decoder.done) {
+      const piece = this.source.subarray(position, position + atOnce);
+      if (piece.length === 0) throw this.corrupt(decoder.between ? 'missing end of content' : 'unexpected EOF in data');
+      const bytes = decoder.decode(piece);
+      if (decoder.trouble !== undefined) throw this.corrupt(decoder.trouble);
+      position = decoder.seek ?? position + piece.length;
+      if (bytes.length > 0) yield bytes;
+    }
+  }
+
+  done(offset: number): void {
+    const found = this.source[offset];
+    if (found === recordType.done) return;
+    if (found !== recordType.recipient) throw this.corrupt(`no recipient record at offset ${offset}`);
+    this.#put(offset, recordType.done);
+  }
+
+  isDone(offset: number): boolean {
+    return offset > 0 && this.source[offset] === recordType.done;
+  }
+
+  kill(offset: number): void {
+    const found = this.source[offset];
+    if (found !== recordType.warn && found !== recordType.attribute && found !== recordType.killed) throw this.corrupt(`no record to kill at offset ${offset}`);
+    if (found !== recordType.killed) this.#put(offset, recordType.killed);
+  }
+
+  #put(offset: number, type: number): void {
+    try {
+      const { fd } = this.#open();
+      confirm(fd, this.#place);
+      byte[0] = type;
+      writeSync(fd, byte, 0, 1, this.#place.offset + offset);
+    } catch (error) {
+      throw QueueTrouble.from(error, `update ${this.path}`);
+    }
+    this.source[offset] = type;
+  }
+
+  #open(): OpenSegment {
+    if (this.#segment === undefined) throw new QueueTrouble('EBADF', `${this.path} was closed`);
+    return this.#segment;
+  }
+
+  clearUnthrottle(): void {}
+
+  /**
+   * Shared: a lock on one byte of the segment, so that whoever recovers the journal of a dead writer leaves the message alone until we
+   * are through; false when someone recovers it now. The readers of one process share it. Exclusive: it is the queue process that
+   * asks, which knows who has the message.
+   */
+  lock(strength: LockStrength): boolean {
+    const segment = this.#open();
+    if (strength === 'none') this.#unlock(segment);
+    else if (strength === 'shared') this.#locked ||= lockPlace(segment, this.#place.offset);
+    return strength !== 'shared' || this.#locked;
+  }
+
+  #unlock(segment: OpenSegment): void {
+    if (this.#locked) unlockPlace(segment, this.#place.offset);
+    this.#locked = false;
+  }
+
+  close(): void {
+    const segment = this.#segment;
+    if (segment === undefined) return;
+    this.#unlock(segment);
+    this.#segment = undefined;
+    letGo(segment);
+  }
+
+  corrupt(reason: string): CorruptFile {
+    return new CorruptFile(this.path, reason);
+  }
+}
+
+/** Is the message still there that the place told of? */
+function confirm(fd: number, { segment, offset, length }: Place): void {
+  const count = readSync(fd, tail, 0, tailLength, offset - tailLength);
+  if (count < tailLength || !isWanted(tail, generationOfName(segment), length)) throw stale(segment, offset);
+}
+
+function generationOfName(segment: string): number {
+  return generationOf(segment.slice(segment.indexOf('/') + 1)) ?? -1;
+}
+
+function stale(segment: string, offset: number): QueueTrouble {
+  return new QueueTrouble('ESTALE', `${segment}: the message at ${offset} is gone`);
+}
+
+/**
+ * Open the message at a place. `root` is the queue directory, '' the working directory. QueueTrouble: EINVAL no place, ENOENT no such
+ * segment, ESTALE the place has been used again, EAGAIN its writer died and it is being recovered, and what open(2) and read(2) say.
+ */
+export function openPlace(place: Place | string, where: Where, options: OpenOptions = {}, root = ''): PlaceReader {
+  const at = typeof place === 'string' ? parsePlace(place) : place;
+  if (at === undefined) throw new QueueTrouble('EINVAL', `${where.queueId}: "${place as string}" is no place in the journal`);
+  let segment: OpenSegment | undefined;
+  let locked = false;
+  try {
+    segment = holdSegment(rootPrefix(root), at.segment);
+    // First the lock: what is read then stays as it is, but for our own marks.
+    locked = options.lock === 'shared' && lockPlace(segment, at.offset);
+    if (options.lock === 'shared' && !locked) throw new QueueTrouble('EAGAIN', `${placeText(at)}: locked by another process`);
+    return new PlaceReader(segment, at, readImage(segment, at), where, locked);
+  } catch (error) {
+    if (locked) unlockPlace(segment!, at.offset);
+    if (segment !== undefined) letGo(segment);
+    throw QueueTrouble.from(error, `open ${placeText(at)}`);
+  }
+}
+
+// One read for the image and the bytes in front of it that say whose it is.
+function readImage(segment: OpenSegment, { segment: name, offset, length }: Place): Buffer {
+  const bytes = Buffer.allocUnsafe(tailLength + length);
+  const count = offset < tailLength ? 0 : readSync(segment.fd, bytes, 0, bytes.length, offset - tailLength);
+  if (count === bytes.length && isWanted(bytes, generationOfName(name), length)) return bytes.subarray(tailLength);
+  dropSegment(segment);
+  throw stale(name, offset);
+}
