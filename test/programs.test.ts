@@ -15,6 +15,8 @@ import type { Daemon } from '../src/server/daemon.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const flags = ['--disable-sigusr1', '--max-semi-space-size=1'];
+const daemonFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--single-threaded-gc'];
+const flagsFor = (name: string): string[] => (name.startsWith('daemons-') ? daemonFlags : flags);
 const place = mkdtempSync(`${os.tmpdir()}/postern-programs-`);
 const dist = `${place}/dist`;
 test.after(() => rmSync(place, { recursive: true }));
@@ -60,7 +62,7 @@ test('every program of a group is in its file', () => {
 
 test('a child of nobody says who starts it', () => {
   for (const words of [[], ['for-master'], ['for-master', 'queue'], ['for-master', '../x']]) {
-    const { status, stderr } = spawnSync(process.execPath, [...flags, `${dist}/daemons/child.cjs`, ...words], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(process.execPath, [...daemonFlags, `${dist}/daemons/child.cjs`, ...words], { encoding: 'utf8' });
     assert.deepEqual([status, stderr], [1, 'postern: fatal: this program is started by master(8); use "postfix start" to start the mail system\n']);
   }
 });
@@ -78,12 +80,12 @@ for (const [name, ...words] of [
 
 test('the compiled form is taken, under the flags of the launcher', () => {
   assert.ok(readFileSync(`${root}libexec/launch`, 'latin1').includes(`exec "$node" ${flags.join(' ')} `));
-  assert.ok(readFileSync(`${root}src/daemons/master/worker.ts`, 'latin1').includes(`const nodeFlags = [${flags.map((flag) => `'${flag}'`).join(', ')}];`));
+  assert.ok(readFileSync(`${root}src/daemons/master/worker.ts`, 'latin1').includes(`const nodeFlags = [${daemonFlags.map((flag) => `'${flag}'`).join(', ')}];`));
   const script = `const fs = require('fs'), vm = require('vm'); const [, dist, name] = process.argv;
     const source = fs.readFileSync(dist + '/programs/' + name + '.js', 'latin1');
     const made = new vm.Script(source, { cachedData: fs.readFileSync(dist + '/programs/' + name + '.' + source.slice(2, 18) + '.v8') });
     console.log(made.cachedDataRejected)`;
-  for (const name of programs) assert.equal(spawnSync(process.execPath, [...flags, '-e', script, dist, name], { encoding: 'utf8' }).stdout, 'false\n', name);
+  for (const name of programs) assert.equal(spawnSync(process.execPath, [...flagsFor(name), '-e', script, dist, name], { encoding: 'utf8' }).stdout, 'false\n', name);
 });
 
 test('a program file that is older than the last compilation is passed over', () => {

@@ -9,8 +9,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { pinnedNode, root } from './install.mjs';
 import { Program } from './program-text.mjs';
 
-/** What the launcher and master(8) give: V8 takes a compiled form only under the flags that it was made with. */
+/** What the launcher gives commands and master(8), and master its daemons: V8 takes a compiled form only under the flags that it was made with. */
 const flags = ['--disable-sigusr1', '--max-semi-space-size=1'];
+const daemonFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--single-threaded-gc'];
 
 function commandText(dist, name) {
   const made = new Program(dist);
@@ -76,7 +77,7 @@ function addCompiledForm(programs, name, place) {
   const file = `${programs}/${name}.js`;
   const form = `${name}.${readFileSync(file, 'latin1').slice(2, 18)}.v8`;
   const words = typical[name]?.(place) ?? ['-?'];
-  spawnSync(pinnedNode, [...flags, fileURLToPath(import.meta.url), 'compile', file, `${programs}/${form}.new`, name, ...words], {
+  spawnSync(pinnedNode, [...(name.startsWith('daemons-') ? daemonFlags : flags), fileURLToPath(import.meta.url), 'compile', file, `${programs}/${form}.new`, name, ...words], {
     input: 'Subject: test\n\nText.\n', stdio: ['pipe', 'ignore', 'ignore'], timeout: 20_000, env: { PATH: process.env.PATH ?? '/usr/bin:/bin' },
   });
   try {

@@ -33,6 +33,36 @@ export interface CopyAddresses {
   readonly delivered: string;
 }
 
+/** A message ready to be written: as a few pieces where it is in memory as a whole, else piece by piece as it is read. */
+export type MessageCopy = readonly Buffer[] | AsyncIterable<Buffer>;
+
+/** Is it in memory as a whole? */
+export function isWhole(copy: MessageCopy): copy is readonly Buffer[] {
+  return Array.isArray(copy);
+}
+
+/** Any copy as something to be read piece by piece. */
+export async function* piecesOf(copy: MessageCopy): AsyncGenerator<Buffer> {
+  yield* copy;
+}
+
+/** Where a copy comes from: what agents get (agent.ts). */
+export interface MessageSource {
+  content(): AsyncIterable<Buffer>;
+  contentNow(lineEnd: '\n'): Buffer | undefined;
+}
+
+/** The message, ready to be written. */
+export function copyOf(source: MessageSource, form: CopyForm, addresses: CopyAddresses, now: number): MessageCopy {
+  let content: Buffer | undefined;
+  try {
+    content = source.contentNow('\n');
+  } catch (error) {
+    throw unreadable(error);
+  }
+  return content === undefined ? messageCopy(source.content(), form, addresses, now) : wholeCopy(content, form, addresses, now);
+}
+
 /** What mailboxes of the old kind get. */
 export const mailboxForm: CopyForm = {
   fromLine: true, returnPath: true, originalTo: true, deliveredTo: true, quoteFrom: true, blankLine: true,
@@ -119,6 +149,26 @@ class LineQuoter {
   }
 }
 
+/** So many pieces are worth a longer list for one system call; more are joined. */
+const fewPieces = 8;
+
+/** The copy of a message that is in memory. */
+export function wholeCopy(content: Buffer, form: CopyForm, addresses: CopyAddresses, now: number): readonly Buffer[] {
+  let lines = [content];
+  if (form.quoteFrom) lines = quoteNow(lines, new LineQuoter(fromWord, '>'));
+  if (form.quoteDots) lines = quoteNow(lines, new LineQuoter(Buffer.from('.'), '.'));
+  const tail = (content.length === 0 || content[content.length - 1] === newline ? '' : '\n') + (form.blankLine ? '\n' : '');
+  if (tail !== '') lines.push(Buffer.from(tail));
+  const end = form.lineEnd ?? '\n';
+  if (end !== '\n') lines = lines.map((piece) => withLineEnd(piece, end));
+  const pieces = [Buffer.from(preamble(form, addresses, now), 'latin1'), ...lines].filter(({ length }) => length > 0);
+  return pieces.length > fewPieces ? [Buffer.concat(pieces)] : pieces;
+}
+
+function quoteNow(pieces: readonly Buffer[], quoter: LineQuoter): Buffer[] {
+  return [...pieces.flatMap((piece) => [...quoter.feed(piece)]), ...quoter.finish()];
+}
+
 /** Bytes that are gathered before they are handed on: a message of usual size is one write, which a crash cannot cut in two. */
 const gathered = 64 << 10;
 
@@ -185,10 +235,14 @@ async function* readable(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer>
   try {
     yield* content;
   } catch (error) {
-    throw new DeliveryFailure({
-      dsn: '4.3.0', text: `error reading message: ${errorText(error)}`, diagnostic: { type: 'x-unix', text: 'input/output error' },
-    });
+    throw unreadable(error);
   }
+}
+
+function unreadable(error: unknown): DeliveryFailure {
+  return new DeliveryFailure({
+    dsn: '4.3.0', text: `error reading message: ${errorText(error)}`, diagnostic: { type: 'x-unix', text: 'input/output error' },
+  });
 }
 
 function withLineEnd(chunk: Buffer, end: string): Buffer {

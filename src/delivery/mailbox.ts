@@ -14,6 +14,7 @@ import { asUser } from '../host/identity.ts';
 import { tryLock, type LockStyle } from '../host/locks.ts';
 import type { Log } from '../log/log.ts';
 import { splitList } from '../text/ascii.ts';
+import { isWhole, piecesOf, type MessageCopy } from './content.ts';
 import { jittered, takeDotlock, type Dotlock, type LockPatience } from './dotlock.ts';
 import { DeliveryFailure, failureOf, pathBytes, refusalToActAs, statusOfError, type Failure, type Rights } from './failure.ts';
 import { compareTail, endsLine } from './resumed.ts';
@@ -83,7 +84,7 @@ export class Mailboxes {
   }
 
   /** Undefined: the message is in the file, and on disk when it is a regular one. */
-  async append(target: MailboxTarget, message: () => AsyncIterable<Buffer>): Promise<Failure | undefined> {
+  async append(target: MailboxTarget, message: () => MessageCopy): Promise<Failure | undefined> {
     const refusal = refusalToActAs(target.openAs) ?? refusalToActAs(target.writeAs);
     if (refusal !== undefined) return refusal;
     try {
@@ -105,7 +106,7 @@ export class Mailboxes {
     }
   }
 
-  async #locked(target: MailboxTarget, message: () => AsyncIterable<Buffer>): Promise<void> {
+  async #locked(target: MailboxTarget, message: () => MessageCopy): Promise<void> {
     const dotlock = await this.#dotlock(target);
     try {
       if (dotlock !== undefined && dotlock.left !== '') this.#remember(target.path, dotlock.left);
@@ -132,7 +133,7 @@ export class Mailboxes {
     }
   }
 
-  async #withFile(target: MailboxTarget, message: () => AsyncIterable<Buffer>, dotlock: Dotlock | undefined): Promise<void> {
+  async #withFile(target: MailboxTarget, message: () => MessageCopy, dotlock: Dotlock | undefined): Promise<void> {
     const opened = openTarget(target);
     try {
       if (opened.status.isFile()) await this.#lockFile(target, opened.fd);
@@ -146,11 +147,11 @@ export class Mailboxes {
   }
 
   /** Did a process whose lock was broken append this very message? What it had appended of it is taken away. */
-  async #isThere(opened: OpenedFile, { key, path, openAs }: MailboxTarget, message: () => AsyncIterable<Buffer>): Promise<boolean> {
+  async #isThere(opened: OpenedFile, { key, path, openAs }: MailboxTarget, message: () => MessageCopy): Promise<boolean> {
     const [name, start] = this.#left.get(path)?.split(' ') ?? [];
     if (key === undefined || name !== key || !opened.status.isFile()) return false;
     this.#left.delete(path);
-    const found = await compareTail({ path, rights: openAs, fd: opened.fd }, Number(start), message());
+    const found = await compareTail({ path, rights: openAs, fd: opened.fd }, Number(start), piecesOf(message()));
     if (found === 'part') fs.ftruncateSync(opened.fd, Number(start));
     if (found === 'whole') await sync(opened.fd);
     return found === 'whole';
@@ -199,7 +200,7 @@ function openTarget({ path, openAs, owner, otherwise }: MailboxTarget): OpenedFi
   }
 }
 
-async function write(opened: OpenedFile, target: MailboxTarget, message: AsyncIterable<Buffer>, dotlock: Dotlock | undefined): Promise<void> {
+async function write(opened: OpenedFile, target: MailboxTarget, message: MessageCopy, dotlock: Dotlock | undefined): Promise<void> {
   const regular = opened.status.isFile();
   const before = regular ? fs.fstatSync(opened.fd).size : 0;
   const { key, path, openAs: rights } = target;
@@ -209,7 +210,7 @@ async function write(opened: OpenedFile, target: MailboxTarget, message: AsyncIt
   if (regular && key !== undefined) dotlock?.note(`${key} ${start}`);
   try {
     if (isTorn) asUser(target.writeAs, () => writeAll(opened.fd, torn));
-    await writeChunks(opened.fd, message, target.writeAs, regular ? target.sizeLimit : 0, start);
+    await writeCopy(opened.fd, message, target.writeAs, regular ? target.sizeLimit : 0, start);
     if (regular) await sync(opened.fd);
   } catch (error) {
     if (regular) restore(opened.fd, before);
@@ -238,13 +239,26 @@ export function asWriteFailure(error: unknown): DeliveryFailure {
  * Write a message to an open file with someone's rights, so that quota count: the size a file may reach is `sizeLimit`
  * (0: no limit), beginning at `before`.
  */
-export async function writeChunks(fd: number, message: AsyncIterable<Buffer>, rights: Rights, sizeLimit: number, before: number): Promise<void> {
+export async function writeCopy(fd: number, message: MessageCopy, rights: Rights, sizeLimit: number, before: number): Promise<void> {
+  if (isWhole(message)) return asUser(rights, () => writeWhole(fd, message, sizeLimit, before));
   let size = before;
   for await (const chunk of message) {
     size += chunk.length;
-    if (sizeLimit > 0 && size > sizeLimit) throw Object.assign(new Error('File too large'), { code: 'EFBIG', errno: -27 });
+    if (sizeLimit > 0 && size > sizeLimit) throw tooLarge();
     asUser(rights, () => writeAll(fd, chunk));
   }
+}
+
+/** The same for a message in memory, and with the rights that we have now. */
+export function writeWhole(fd: number, pieces: readonly Buffer[], sizeLimit: number, before: number): void {
+  const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (sizeLimit > 0 && before + length > sizeLimit) throw tooLarge();
+  const written = length === 0 ? 0 : fs.writevSync(fd, pieces);
+  if (written < length) writeAll(fd, Buffer.concat(pieces).subarray(written));
+}
+
+function tooLarge(): NodeJS.ErrnoException {
+  return Object.assign(new Error('File too large'), { code: 'EFBIG', errno: -27 });
 }
 
 function writeAll(fd: number, chunk: Buffer): void {

@@ -7,12 +7,14 @@
  */
 import fs from 'node:fs';
 import { hostname } from 'node:os';
-import { asUser } from '../host/identity.ts';
 import { errorText } from '../host/libc.ts';
 import { tryLock } from '../host/locks.ts';
+import { asUserSoon } from '../host/user-turns.ts';
 import type { Log } from '../log/log.ts';
+import { isWhole, type MessageCopy } from './content.ts';
 import { DeliveryFailure, failureOf, pathBytes, refusalToActAs, type Failure, type Rights } from './failure.ts';
-import { asWriteFailure, sync, syncDirectory, writeChunks } from './mailbox.ts';
+import { asWriteFailure, sync, writeCopy, writeWhole } from './mailbox.ts';
+import { NewNames } from './new-names.ts';
 
 export interface MaildirTarget {
   /** Ends in '/'. */
@@ -30,6 +32,8 @@ export interface MaildirTarget {
 export class Maildirs {
   readonly #log: Log;
   readonly #now: () => number;
+  readonly #names = new NewNames();
+  readonly #host = hostname();
   #count = 0;
 
   /** `now`: milliseconds since the epoch, with fraction. */
@@ -38,11 +42,11 @@ export class Maildirs {
     this.#now = now;
   }
 
-  async append(target: MaildirTarget, message: AsyncIterable<Buffer>): Promise<Failure | undefined> {
+  async append(target: MaildirTarget, message: () => MessageCopy): Promise<Failure | undefined> {
     const refusal = refusalToActAs(target.rights);
     if (refusal !== undefined) return refusal;
     try {
-      await this.#deliver(target, message);
+      await this.#deliver(target, message());
       return undefined;
     } catch (error) {
       const failure = failureOf(error, 'delivery failed', '4.3.0');
@@ -56,38 +60,55 @@ export class Maildirs {
     this.#log.warning('perhaps you need to create the maildirs in advance');
   }
 
-  async #deliver(target: MaildirTarget, message: AsyncIterable<Buffer>): Promise<void> {
-    const { path, rights } = target;
+  // Three visits as the recipient, each together with other deliveries to that user: write, publish, tidy up.
+  async #deliver(target: MaildirTarget, message: MessageCopy): Promise<void> {
+    const { path, rights, otherwise } = target;
     const start = this.#now();
-    const temporary = `${path}tmp/${target.key ?? `${Math.floor(start / 1000)}.P${process.pid}Q${++this.#count}`}.${hostname()}`;
-    const fd = asUser(rights, () => createIn(`${path}tmp/`, temporary, target.otherwise));
-    if (fd === undefined) {
-      await syncDirectory(`${path}new/`, rights);
-      return this.#remove(rights, temporary);
+    const temporary = `${path}tmp/${target.key ?? `${Math.floor(start / 1000)}.P${process.pid}Q${++this.#count}`}.${this.#host}`;
+    const draft = await asUserSoon(rights, () => begin(target, temporary, message));
+    if (draft === undefined) {
+      await this.#names.durable(`${path}new/`, rights);
+      return asUserSoon(rights, () => this.#remove(temporary));
     }
     try {
-      const name = finalName(start, fs.fstatSync(fd, { bigint: true }));
-      await fill(fd, target, message);
-      asUser(rights, () => publish(path, temporary, `${path}new/${name}`, target.otherwise));
-      await syncDirectory(`${path}new/`, rights);
+      await complete(draft.fd, target, message);
+      const name = `${path}new/${finalName(start, draft.status, this.#host)}`;
+      await asUserSoon(rights, () => publish(path, temporary, name, otherwise));
+      await this.#names.durable(`${path}new/`, rights);
     } finally {
-      fs.closeSync(fd);
-      this.#remove(rights, temporary);
+      fs.closeSync(draft.fd);
+      await asUserSoon(rights, () => this.#remove(temporary));
     }
   }
 
-  #remove(rights: Rights, temporary: string): void {
+  #remove(temporary: string): void {
     try {
-      asUser(rights, () => fs.unlinkSync(pathBytes(temporary)));
+      fs.unlinkSync(pathBytes(temporary));
     } catch (error) {
       this.#log.warning(`remove ${temporary}: ${errorText(error)}`);
     }
   }
 }
 
-async function fill(fd: number, { rights, sizeLimit }: MaildirTarget, message: AsyncIterable<Buffer>): Promise<void> {
+interface Draft { readonly fd: number; readonly status: fs.BigIntStats }
+
+/** The file in tmp/, and in it the message if that is in memory. Undefined: an attempt whose process died had delivered it. */
+function begin({ path, sizeLimit, otherwise }: MaildirTarget, temporary: string, message: MessageCopy): Draft | undefined {
+  const fd = createIn(`${path}tmp/`, temporary, otherwise);
+  if (fd === undefined) return undefined;
   try {
-    await writeChunks(fd, message, rights, sizeLimit, 0);
+    if (isWhole(message)) writeWhole(fd, message, sizeLimit, 0);
+    return { fd, status: fs.fstatSync(fd, { bigint: true }) };
+  } catch (error) {
+    fs.closeSync(fd);
+    fs.unlinkSync(pathBytes(temporary));
+    throw asWriteFailure(error);
+  }
+}
+
+async function complete(fd: number, { rights, sizeLimit }: MaildirTarget, message: MessageCopy): Promise<void> {
+  try {
+    if (!isWhole(message)) await writeCopy(fd, message, rights, sizeLimit, 0);
     await sync(fd);
   } catch (error) {
     throw asWriteFailure(error);
@@ -95,9 +116,9 @@ async function fill(fd: number, { rights, sizeLimit }: MaildirTarget, message: A
 }
 
 /** `time.VdeviceIinodeMmicroseconds.host`: unique on this host, whoever delivers. */
-function finalName(now: number, { dev, ino }: fs.BigIntStats): string {
+function finalName(now: number, { dev, ino }: fs.BigIntStats, host: string): string {
   const microseconds = Math.floor((now % 1000) * 1000);
-  return `${Math.floor(now / 1000)}.V${dev.toString(16)}I${ino.toString(16)}M${microseconds}.${hostname()}`;
+  return `${Math.floor(now / 1000)}.V${dev.toString(16)}I${ino.toString(16)}M${microseconds}.${host}`;
 }
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants;

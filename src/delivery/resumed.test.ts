@@ -68,7 +68,7 @@ function maildir(): { path: string; left: string; names: () => string[]; deliver
   for (const name of ['tmp', 'new', 'cur']) fs.mkdirSync(place + name, { recursive: true });
   const maildirs = new Maildirs(ears().log, () => 1_700_000_000_000);
   const target = { path: place, rights: self, sizeLimit: 0, otherwise: '4.2.0', key };
-  return { path: place, left, names: () => ['tmp', 'new'].flatMap((name) => fs.readdirSync(place + name).map(() => name)), deliver: () => maildirs.append(target, text(message)) };
+  return { path: place, left, names: () => ['tmp', 'new'].flatMap((name) => fs.readdirSync(place + name).map(() => name)), deliver: () => maildirs.append(target, () => text(message)) };
 }
 
 test('maildir: the message was linked into new/ already', async () => {

@@ -120,6 +120,7 @@ export function becomeUser(user: { uid: number; gid: number; name?: string }): v
   const self = { uid: process.getuid!(), gid: process.getgid!() };
   if (!isRoot() && self.uid === user.uid) return;
   if (!isRoot()) throw notRoot(user.uid);
+  own = undefined;
   if (user.name !== undefined) initgroups(user.name, user.gid);
   else process.setgroups!([user.gid]);
   process.setgid!(user.gid);
@@ -150,12 +151,21 @@ const rawIds = bind('long syscall(long number, uint32_t real, uint32_t effective
 const rawGroups = bind('long syscall(long number, size_t count, const void *groups)');
 const unchanged = 0xffffffff;
 
+/** The group and the other groups of a thread, the latter also as the system call wants them. */
+interface Groups { readonly gid: number; readonly list: Buffer; readonly count: number }
+
+function groupsOf(gid: number, groups: readonly number[]): Groups {
+  return { gid, list: Buffer.from(Uint32Array.from(groups).buffer), count: groups.length };
+}
+
+/** Our own, asked for once: they change only in becomeUser. */
+let own: Groups | undefined;
+
 /** Change the calling thread only: the raw system calls do not tell the other threads, as the C library's would. */
-function threadBecomes(uid: number, gid: number, groups: readonly number[]): void {
-  const list = Buffer.from(Uint32Array.from(groups).buffer);
+function threadBecomes(uid: number, { gid, list, count }: Groups): void {
   const toRoot = uid === 0;
   if (toRoot) check(rawIds(byArchitecture(numbers.setresuid), unchanged, uid, unchanged), 'setresuid');
-  check(rawGroups(byArchitecture(numbers.setgroups), groups.length, list), 'setgroups');
+  check(rawGroups(byArchitecture(numbers.setgroups), count, list), 'setgroups');
   check(rawIds(byArchitecture(numbers.setresgid), unchanged, gid, unchanged), 'setresgid');
   if (!toRoot) check(rawIds(byArchitecture(numbers.setresuid), unchanged, uid, unchanged), 'setresuid');
 }
@@ -167,11 +177,12 @@ function threadBecomes(uid: number, gid: number, groups: readonly number[]): voi
  * Nothing changes when we are that user already. EPERM when we are not root.
  */
 export function asUser<T>(user: { uid: number; gid: number }, work: () => T): T {
-  if (effectiveUid() === user.uid && (user.uid !== 0 || process.getegid!() === user.gid)) return work();
-  if (!isRoot()) throw notRoot(user.uid);
-  const own = { gid: process.getegid!(), groups: process.getgroups!() };
+  const uid = effectiveUid();
+  if (uid === user.uid && (uid !== 0 || process.getegid!() === user.gid)) return work();
+  if (uid !== 0) throw notRoot(user.uid);
+  own ??= groupsOf(process.getegid!(), process.getgroups!());
   try {
-    threadBecomes(user.uid, user.gid, [user.gid]);
+    threadBecomes(user.uid, groupsOf(user.gid, [user.gid]));
     const result = work();
     if (typeof (result as { then?: unknown } | undefined)?.then === 'function') {
       throw new Error('panic: asUser was given work that is not synchronous');
@@ -182,11 +193,11 @@ export function asUser<T>(user: { uid: number; gid: number }, work: () => T): T 
   }
 }
 
-function comeBack(own: { gid: number; groups: number[] }): void {
+function comeBack(groups: Groups): void {
   try {
-    threadBecomes(0, own.gid, own.groups);
+    threadBecomes(0, groups);
   } catch {
     process.abort();
   }
-  if (effectiveUid() !== 0 || process.getegid!() !== own.gid) process.abort();
+  if (effectiveUid() !== 0 || process.getegid!() !== groups.gid) process.abort();
 }

@@ -6,7 +6,7 @@ import os from 'node:os';
 import { after, test, type TestContext } from 'node:test';
 import { deliverService, noDsn, type DeliveryReply, type DeliveryRequest } from './deliver.ts';
 import { decodeReply, decodeRequest, encodeReply, encodeRequest, FrameReader, FrameWriter, greetingShape, retirement } from './deliver-frames.ts';
-import { AgentTrouble, DeliverPool } from './deliver-pool.ts';
+import { AgentTrouble, DeliverPool, type PoolRoom } from './deliver-pool.ts';
 import { serveDeliveries, type Trunk } from './deliver-serve.ts';
 import { deliveryReplyShape, deliveryRequestShape } from './deliver.ts';
 import { encode, type Shape } from './shape.ts';
@@ -64,6 +64,8 @@ class Client {
 interface Stage {
   readonly pool: DeliverPool;
   readonly clients: Client[];
+  /** What room there was whenever it had grown. */
+  readonly rooms: PoolRoom[];
   /** Ask for these; the answers' status values. */
   ask(...ids: string[]): Promise<PromiseSettledResult<DeliveryReply>[]>;
 }
@@ -78,12 +80,13 @@ async function stage(t: TestContext, accept: (client: Client) => void, asked: (c
     accept(client);
   });
   await new Promise<void>((resolve) => server.listen(path, resolve));
-  const pool = new DeliverPool(path, options);
+  const rooms: PoolRoom[] = [];
+  const pool: DeliverPool = new DeliverPool(path, options, () => rooms.push(pool.room));
   t.after(() => {
     for (const { socket } of clients) socket.destroy();
     server.close();
   });
-  return { pool, clients, ask: (...ids) => Promise.allSettled(ids.map((id) => pool.deliver(request(id)))) };
+  return { pool, clients, rooms, ask: (...ids) => Promise.allSettled(ids.map((id) => pool.deliver(request(id)))) };
 }
 
 const ids = (count: number): string[] => Array.from({ length: count }, (_, number) => `Q${number}`);
@@ -98,6 +101,15 @@ test('one connection carries many requests; answers come in any order', async (t
   assert.deepEqual(outcomes(await ask(...ids(5))), [0, 1, 2, 3, 4]);
   assert.equal(clients.length, 1);
 });
+
+for (const [slots, want] of [[100, { all: 120, again: 90 }], [10, { all: 30, again: 9 }], [1, { all: 21, again: 21 }]] as const) {
+  test(`room with an agent that serves ${slots} at once`, async (t) => {
+    const { ask, pool, rooms } = await stage(t, (client) => client.greet(slots), (client, id) => client.answer(id));
+    assert.deepEqual(pool.room, { all: 20, again: 20 });
+    await ask('Q0');
+    assert.deepEqual([rooms, pool.room], [[want], want]);
+  });
+}
 
 test('no more at once than the agent has slots; the line keeps its order', async (t) => {
   let atWork = 0;

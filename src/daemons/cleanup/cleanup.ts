@@ -51,6 +51,7 @@ function cleanupContext(tools: Tools): CleanupContext {
     store: tools.store,
     bounce: services.connect(bounceService, view.bounce_service_name),
     trace: services.connect(bounceService, view.trace_service_name),
+    rewrittenHeaders: new Map(),
     virtualAliases: virtualAliases.isEmpty ? undefined : virtualAliases,
     fullAddress: (address) =>
       address === '' ? '' : chain(rewrite.rewrite({ rule: 'local', address: quote822Local(address) }), (reply) => unquote822Local(reply.address)),

@@ -35,6 +35,8 @@ export interface CleanupContext {
   fullAddress(address: string): MaybePromise<string>;
   /** The entry for an address, and the extension that was left out to find it. Throws TableTrouble. */
   findVirtualAlias(address: string): MaybePromise<{ value: string; extension: string } | undefined>;
+  /** Headers with addresses as they came (behind context and NUL), and what they become. */
+  readonly rewrittenHeaders: Map<string, string>;
   /** Is this word in propagate_unmatched_extensions? */
   propagates(use: string): boolean;
 }

@@ -31,7 +31,7 @@ function bench({ late = false, announced = false } = {}) {
       always_bcc: '', remote_header_rewrite_domain: '',
     },
     log: { info: () => undefined, warning: (text: string) => void warnings.push(text) },
-    clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer },
+    clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer }, rewrittenHeaders: new Map(),
     services: { trigger: () => void kept.triggers++ }, virtualAliases: undefined,
     rewrite: { rewrite: ({ address }: { address: string }) => answer({ address: full(address) }) },
     fullAddress: (address: string) => answer(full(address)),

@@ -19,6 +19,8 @@ const incomplete = cleanupStatus.bad | cleanupStatus.write | cleanupStatus.size 
 /** Bytes gathered before they go to the file writer. */
 const gather = 64 << 10;
 
+const unknownSize = renderSize(emptySize);
+
 export class MessageState {
   readonly queueId: string;
   readonly writer: MessageWriter;
@@ -56,7 +58,7 @@ export class MessageState {
     this.writer = writer;
     this.queueId = writer.queueId;
     this.flags = flags;
-    this.records.put(recordType.size, renderSize(emptySize));
+    this.records.put(recordType.size, unknownSize);
   }
 
   /** False: what comes now is not written any more. */

@@ -1,7 +1,7 @@
 /** `|command` in an alias or .forward file, and mailbox_command: run with the rights of the alias owner or the user. */
 import { ExpansionError } from '../../config/expand.ts';
 import { runCommand } from '../../delivery/command.ts';
-import type { CopyForm } from '../../delivery/content.ts';
+import { piecesOf, type CopyForm } from '../../delivery/content.ts';
 import { censored } from '../../delivery/environment.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
 import { expandFor } from './expansions.ts';
@@ -28,7 +28,7 @@ export async function deliverCommand(work: Work, from: Position, user: User, com
     environment: { ...settings.environment, ...environmentFor(work, position, rights) },
     timeLimit: settings.view.command_time_limit * 1000,
     agent: 'local',
-  }, copyFor(work, position, form, deliveredHeader.command), work.log);
+  }, piecesOf(copyFor(work, position, form, deliveredHeader.command)), work.log);
   if ('failure' in result) return failedToOwner(work, position, result.failure);
   return sent(work, position, { text: `delivered to command: ${command}` });
 }

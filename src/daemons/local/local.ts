@@ -35,7 +35,8 @@ async function deliverOne(settings: LocalSettings, delivery: Delivery, loops: De
   const { request, outcome, log, content } = delivery;
   const forwards = new Forwards(settings, request);
   const seen = new Seen(settings.view.duplicate_filter_limit);
-  const work: Work = { settings, request, reports: outcome.reports, log, content, loops, seen, forwards };
+  const contentNow = (lineEnd: '\n'): Buffer | undefined => delivery.contentNow(lineEnd);
+  const work: Work = { settings, request, reports: outcome.reports, log, content, contentNow, loops, seen, forwards };
   const start = startPosition(request, recipient);
   try {
     return await deliverRecipient(work, start, noUser) && await forwards.send(work, start);

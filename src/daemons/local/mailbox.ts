@@ -1,6 +1,6 @@
 /** The mailbox of a user: another transport, a command, a Maildir or a file, as main.cf says. */
 import fs from 'node:fs';
-import { mailboxForm, messageCopy, type CopyForm } from '../../delivery/content.ts';
+import { copyOf, mailboxForm, type CopyForm, type MessageCopy } from '../../delivery/content.ts';
 import { deliveryKey } from '../../delivery/delivery-key.ts';
 import { pathBytes, type Failure, type Rights } from '../../delivery/failure.ts';
 import { passOn } from '../../delivery/pass.ts';
@@ -98,9 +98,9 @@ function refuse(work: Work, path: string, user: User, status: fs.Stats): Failure
 }
 
 /** The message as this position's destination gets it; `header` says which bit of prepend_delivered_header counts. */
-export function copyFor(work: Work, { sender, recipient, delivered = '' }: Position, form: CopyForm, header: number): AsyncIterable<Buffer> {
+export function copyFor(work: Work, { sender, recipient, delivered = '' }: Position, form: CopyForm, header: number): MessageCopy {
   const { view, deliveredHeaders, now } = work.settings;
   const deliveredTo = (deliveredHeaders & header) !== 0;
   const originalRecipient = view.enable_original_recipient ? recipient.originalAddress : '';
-  return messageCopy(work.content(), { ...form, deliveredTo }, { sender, originalRecipient, delivered }, now());
+  return copyOf(work, { ...form, deliveredTo }, { sender, originalRecipient, delivered }, now());
 }

@@ -12,6 +12,6 @@ export async function deliverMaildir(work: Work, from: Position, user: User, pat
   if (isTraceOnly(work.request.flags)) return sent(work, here, { text: 'delivers to maildir' });
   const position = view.frozen_delivered_to ? here : { ...here, delivered: here.recipient.address };
   const target = { path, rights: { uid: user.uid, gid: user.gid }, sizeLimit: view.mailbox_size_limit, otherwise: '5.2.0', key: deliveryKey(work.request, here.recipient) };
-  const failure = await maildirs.append(target, copyFor(work, position, maildirForm, deliveredHeader.file));
+  const failure = await maildirs.append(target, () => copyFor(work, position, maildirForm, deliveredHeader.file));
   return failure === undefined ? sent(work, position, { text: 'delivered to maildir' }) : failed(work, position, failure);
 }

@@ -19,6 +19,8 @@ export interface Work {
   readonly reports: Reports;
   readonly log: Log;
   content(): AsyncIterable<Buffer>;
+  /** The same as one piece, where the message is in memory anyway. */
+  contentNow(lineEnd: '\n'): Buffer | undefined;
   /** Where the message has been before. */
   readonly loops: DeliveredTo;
   /** What was done already for this recipient. */

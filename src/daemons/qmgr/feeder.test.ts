@@ -23,6 +23,15 @@ test('new and deferred mail take turns, then the rest of the longer queue follow
   assert.equal(feeder.isScanning, false);
 });
 
+test('while deferred mail has no room its scan waits where it is', () => {
+  const feeder = new Feeder(store({ incoming: ['i1', 'i2'], deferred: ['d1', 'd2'] }));
+  feeder.request('incoming');
+  feeder.request('deferred');
+  assert.deepEqual([feeder.next()?.queueId, feeder.next()?.queueId, feeder.next(false)?.queueId, feeder.next(false)], ['i1', 'd1', 'i2', undefined]);
+  assert.equal(feeder.isScanning, true);
+  assert.deepEqual(all(feeder), ['d2']);
+});
+
 test('a request during a scan means one more scan, not many', () => {
   const queues = { incoming: ['i1', 'i2'] };
   const feeder = new Feeder(store(queues));

@@ -4,6 +4,7 @@
  * Recipients are grouped by where they go, in batches of the transport's recipient limit. What cannot be resolved now goes to the
  * retry transport, what never will to the error transport, so that every recipient gets its log line and its report.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import { resolveFlag } from '../../ipc/rewrite.ts';
 import { requestFlag, type DeliveryRequest, type Recipient } from '../../ipc/deliver.ts';
 import { dsnNotify } from '../../message/dsn.ts';
@@ -111,11 +112,18 @@ interface Sorting {
   readonly discarded: Recipient[];
 }
 
+/** Recipients after which others have their turn: answers that are at hand do not let anybody else in. */
+const turnSize = 500;
+
 /** The same from the first recipient on whose answer has to be waited for. */
 async function sortLate(sorting: Sorting, from: number, first: Promise<Route>): Promise<Grouping> {
   const { envelope, rules } = sorting;
   sort(sorting, envelope.recipients[from]!, await first);
-  for (const each of envelope.recipients.slice(from + 1)) if (!each.done) sort(sorting, each, await routeOf(envelope, each, rules));
+  for (let at = from + 1; at < envelope.recipients.length; at++) {
+    const each = envelope.recipients[at]!;
+    if (!each.done) sort(sorting, each, await routeOf(envelope, each, rules));
+    if (at % turnSize === 0) await turn();
+  }
   return grouped(sorting);
 }
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noDsn } from '../../ipc/deliver.ts';
-import { parseFeedback, Scheduler, type Entry, type TransportRules } from './scheduler.ts';
+import { parseFeedback, Scheduler, type Entry, type SchedulerRules, type TransportRules } from './scheduler.ts';
 
 const usual: TransportRules = { initialConcurrency: 5, concurrencyLimit: 20, failedCohortLimit: 1, positiveFeedback: () => 1, negativeFeedback: () => 1 };
 const endless = { all: Infinity, again: Infinity };
 const down = { ...noDsn, status: '4.4.1', reason: 'connection refused' };
 
-function scheduler(rules: Partial<TransportRules> = {}): Scheduler<number> {
-  return new Scheduler<number>({ transport: () => ({ ...usual, ...rules }), room: () => endless, deadTime: 300_000, retryTime: 60_000, deadLimit: 20_000 });
+function scheduler(rules: Partial<TransportRules> = {}, changes: Partial<SchedulerRules> = {}): Scheduler<number> {
+  return new Scheduler<number>({ transport: () => ({ ...usual, ...rules }), room: () => endless, deadTime: 300_000, retryTime: 60_000, deadLimit: 20_000, ...changes });
 }
 
 function drain(machine: Scheduler<number>): Entry<number>[] {
@@ -151,6 +151,76 @@ test('100,000 messages to 1,000 destinations, each delivered once', () => {
     machine.finished(entry);
   }
   assert.equal(seen.size, 100_000);
+});
+
+/** Old mail, each message for a destination of its own. */
+function fillOld(machine: Scheduler<number>, count: number): void {
+  for (let i = 0; i < count; i++) machine.add({ transport: 'smtp', queue: `old${i}`, again: true, load: i });
+}
+
+const ages = (entries: readonly Entry<number>[]): string => entries.map(({ again }) => (again ? 'o' : 'n')).join('');
+
+test('new mail takes turns with old mail, however many destinations that is for', () => {
+  const machine = scheduler();
+  fillOld(machine, 1000);
+  fill(machine, 'a', 3);
+  assert.match(ages(drain(machine)), /^nononoo*$/);
+});
+
+test('and so at one destination, where new and old mail wait', () => {
+  const machine = scheduler({ initialConcurrency: 6 });
+  for (let load = 0; load < 10; load++) machine.add({ transport: 'smtp', queue: 'a', again: true, load });
+  fill(machine, 'a', 2);
+  assert.equal(ages(drain(machine)), 'nonooo');
+});
+
+test('no more is taken than there is room for, and old mail leaves a part of it to new mail', () => {
+  const machine = scheduler({}, { room: () => ({ all: 10, again: 9 }) });
+  fillOld(machine, 100);
+  const old = drain(machine);
+  assert.equal(ages(old), 'ooooooooo');
+  fill(machine, 'a', 2);
+  const [fresh, ...more] = drain(machine);
+  assert.deepEqual([ages([fresh!]), more], ['n', []]);
+  machine.finished(old[0]!);
+  assert.equal(ages(drain(machine)), 'o');
+  machine.finished(fresh!);
+  assert.equal(ages(drain(machine)), 'n');
+});
+
+test('more room is used when it is said', () => {
+  const room = { all: 1, again: 1 };
+  const machine = scheduler({}, { room: () => room });
+  fillOld(machine, 10);
+  assert.equal(drain(machine).length, 1);
+  Object.assign(room, { all: 4, again: 3 });
+  machine.roomier('smtp');
+  assert.equal(drain(machine).length, 2);
+});
+
+test('no more dead destinations are remembered than the limit: the first to die is tried first', () => {
+  const machine = scheduler({ initialConcurrency: 1 }, { deadLimit: 2 });
+  for (const queue of ['a', 'b', 'c']) {
+    fill(machine, queue, 1);
+    machine.finished(machine.next()!, down);
+  }
+  assert.deepEqual(['a', 'b', 'c'].map((queue) => machine.suspended('smtp', queue) !== undefined), [false, true, true]);
+});
+
+test('a destination that was revived and died again is dead for the whole time', () => {
+  const machine = scheduler({ initialConcurrency: 1 });
+  const die = (): void => {
+    fill(machine, 'a', 1);
+    machine.finished(machine.next()!, { ...down });
+  };
+  die();
+  machine.expire(200_000);
+  machine.revive('smtp', 'a');
+  die();
+  machine.expire(300_000);
+  assert.deepEqual(machine.suspended('smtp', 'a'), down);
+  machine.expire(500_000);
+  assert.equal(machine.suspended('smtp', 'a'), undefined);
 });
 
 for (const [text, window, want] of [['1', 4, 1], ['0.5', 4, 0.5], ['1/concurrency', 4, 0.25], ['1 / sqrt_concurrency', 4, 0.5], ['2', 4, undefined], ['x', 4, undefined]] as const)

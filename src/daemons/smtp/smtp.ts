@@ -106,7 +106,12 @@ function open(tools: Tools): Service {
     client: (session) => agent.client(session),
     calls: agent.calls,
     busy: () => agent.busy(),
-    drain: () => hops?.cache.close(),
+    // Also what a queue manager that is gone has asked for is delivered to its end.
+    drain: async () => {
+      hops?.cache.close();
+      await agent.drain();
+      hops?.cache.close();
+    },
   };
 }
 

@@ -4,6 +4,7 @@
  * Its tables are opened before chroot. A table that cannot be asked gives the reply's `fail` flag, never a wrong route. Tables
  * notice changes by themselves; a changed parameter needs `postfix reload`.
  */
+import { AnswerMemory } from './memory.ts';
 import { resolveFlag, rewriteService } from '../../ipc/rewrite.ts';
 import type { Calls } from '../../ipc/service.ts';
 import { serveCalls } from '../../ipc/serve.ts';
@@ -60,13 +61,30 @@ function rewriter(tools: Tools): Calls<typeof rewriteService> {
     relayTransport: view.address_verify_relay_transport, defaultTransport: view.address_verify_default_transport, relayhost: view.address_verify_relayhost,
     tables: { ...routing.tables, ...dependentTables(tools, context, routing, 'address_verify_') },
   };
-  const resolve = (rule: RoutingRules) => ({ sender, address }: { sender: string; address: string }) => resolved(sender, address, rule);
+  const now = (): number => tools.clock.monotonic();
+  // Nothing but main.cf goes into a rewritten address.
+  const known = new AnswerMemory<{ address: string }>(remembered, Infinity, now);
+  const rewrite = ({ rule, address }: { rule: string; address: string }): { address: string } => {
+    const question = `${rule}\0${address}`;
+    return known.get(question) ?? known.keep(question, { address: rewritten(address, rule === 'remote' ? remote : local, rules) });
+  };
+  const resolve = (rule: RoutingRules) => {
+    const memory = new AnswerMemory<Resolved>(remembered, tableMemory, now);
+    return ({ sender, address }: { sender: string; address: string }): MaybePromise<Resolved> => {
+      const question = `${sender}\0${address}`;
+      return memory.get(question) ?? resolved(sender, address, rule).then((answer) => (answer.flags & resolveFlag.fail ? answer : memory.keep(question, answer)));
+    };
+  };
   return {
-    rewrite: ({ rule, address }) => ({ address: rewritten(address, rule === 'remote' ? remote : local, rules) }),
+    rewrite,
     resolve: resolve(routing),
     verify: resolve(probing),
   };
 }
+
+/** Answers kept, and for how many milliseconds those that tables may have part in. */
+const remembered = 1000;
+const tableMemory = 1000;
 
 function rewritten(address: string, context: RewriteContext, rules: RewriteRules): string {
   return address === '' ? '' : externalize(rewriteAddress(scanAddress(address), context, rules));

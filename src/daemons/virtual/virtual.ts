@@ -7,7 +7,7 @@
 import type { Stats } from 'node:fs';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { openAgent, type AgentOptions, type Delivery } from '../../delivery/agent.ts';
-import { maildirForm, mailboxForm, messageCopy, type CopyForm } from '../../delivery/content.ts';
+import { copyOf, maildirForm, mailboxForm, type CopyForm, type MessageCopy } from '../../delivery/content.ts';
 import { deliveryKey } from '../../delivery/delivery-key.ts';
 import { lockParameters, lockPatience } from '../../delivery/dotlock.ts';
 import type { Failure } from '../../delivery/failure.ts';
@@ -91,7 +91,7 @@ class VirtualAgent {
   #toMaildir(delivery: Delivery, recipient: Recipient, { path, rights }: VirtualMailbox): Promise<Failure | undefined> {
     const { maildirs, sizeLimit } = this.#tools;
     const key = deliveryKey(delivery.request, recipient);
-    return maildirs.append({ path, rights, sizeLimit, otherwise: '4.2.0', key }, this.#copy(delivery, recipient, maildirForm));
+    return maildirs.append({ path, rights, sizeLimit, otherwise: '4.2.0', key }, () => this.#copy(delivery, recipient, maildirForm));
   }
 
   async #toMailbox(delivery: Delivery, recipient: Recipient, mailbox: VirtualMailbox): Promise<Failure | undefined> {
@@ -113,9 +113,9 @@ class VirtualAgent {
     return { dsn: '4.2.0', text: `destination ${path} is not owned by recipient` };
   }
 
-  #copy({ request, content }: Delivery, recipient: Recipient, form: CopyForm): AsyncIterable<Buffer> {
-    const originalRecipient = this.#tools.originalTo ? recipient.originalAddress : '';
-    return messageCopy(content(), form, { sender: request.sender, originalRecipient, delivered: recipient.address }, this.#tools.now());
+  #copy(delivery: Delivery, { address, originalAddress }: Recipient, form: CopyForm): MessageCopy {
+    const originalRecipient = this.#tools.originalTo ? originalAddress : '';
+    return copyOf(delivery, form, { sender: delivery.request.sender, originalRecipient, delivered: address }, this.#tools.now());
   }
 }
 

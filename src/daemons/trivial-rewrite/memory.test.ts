@@ -1,0 +1,17 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AnswerMemory } from './memory.ts';
+
+test('an answer is remembered for its lifetime, and the oldest goes when there are too many', () => {
+  let now = 0;
+  const memory = new AnswerMemory<number>(2, 1000, () => now);
+  memory.keep('a', 1);
+  now = 500;
+  memory.keep('b', 2);
+  assert.deepEqual([memory.get('a'), memory.get('b'), memory.get('c')], [1, 2, undefined]);
+  now = 1000;
+  assert.deepEqual([memory.get('a'), memory.get('b')], [undefined, 2]);
+  memory.keep('c', 3);
+  memory.keep('d', 4);
+  assert.deepEqual([memory.get('b'), memory.get('c'), memory.get('d')], [undefined, 3, 4]);
+});

@@ -1,0 +1,29 @@
+/**
+ * Answers that were given a moment ago: most mail asks the same about the same few addresses. As many as `limit`; the oldest go
+ * first. What depends on tables is forgotten after `lifetime` milliseconds, as Postfix's clients do after 30 seconds.
+ */
+export class AnswerMemory<Answer> {
+  readonly #limit: number;
+  readonly #lifetime: number;
+  readonly #now: () => number;
+  readonly #answers = new Map<string, { readonly answer: Answer; readonly until: number }>();
+
+  constructor(limit: number, lifetime: number, now: () => number) {
+    this.#limit = limit;
+    this.#lifetime = lifetime;
+    this.#now = now;
+  }
+
+  get(question: string): Answer | undefined {
+    const known = this.#answers.get(question);
+    if (known === undefined || this.#now() < known.until) return known?.answer;
+    this.#answers.delete(question);
+    return undefined;
+  }
+
+  keep(question: string, answer: Answer): Answer {
+    if (this.#answers.size >= this.#limit) this.#answers.delete(this.#answers.keys().next().value!);
+    this.#answers.set(question, { answer, until: this.#now() + this.#lifetime });
+    return answer;
+  }
+}
