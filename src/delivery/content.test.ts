@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromDate, mailboxForm, maildirForm, messageCopy, preamble, type CopyForm } from './content.ts';
+import { copyOf, fromDate, mailboxForm, maildirForm, messageCopy, piecesOf, preamble, wholeCopy, type CopyForm } from './content.ts';
 import { DeliveredTo } from './delivered-to.ts';
 
 const addresses = { sender: 'joe smith@example.org', originalRecipient: 'info@example.net', delivered: 'ann@example.net' };
@@ -77,3 +77,29 @@ for (const [name, header, address, want] of loops) {
     for (const size of [1, 7, 1000]) assert.equal((await DeliveredTo.of(pieces(header, size))).has(address), want);
   });
 }
+
+for (const [name, form, text, want] of bodies) {
+  test(`a message in memory: ${name}`, () => {
+    assert.equal(Buffer.concat(wholeCopy(Buffer.from(text, 'latin1'), form, addresses, now)).toString('latin1'), want);
+  });
+}
+
+test('a message in memory has its headers in front, and many pieces become one', async () => {
+  const text = 'From x\n\n'.repeat(20);
+  const whole = wholeCopy(Buffer.from(text), mailboxForm, addresses, now);
+  assert.equal(whole.length, 1);
+  assert.equal(whole[0]!.toString('latin1'), await copied(text, mailboxForm));
+});
+
+test('a copy is taken from memory where the message is there, else as it is read', async () => {
+  const content = (): AsyncIterable<Buffer> => pieces('read\n', 3);
+  const sources = [{ content, contentNow: () => Buffer.from('at hand\n') }, { content, contentNow: () => undefined }];
+  const texts = sources.map(async (source) => {
+    let found = '';
+    for await (const piece of piecesOf(copyOf(source, {}, addresses, now))) found += piece.toString('latin1');
+    return found;
+  });
+  assert.deepEqual(await Promise.all(texts), ['at hand\n', 'read\n']);
+  const broken = { content, contentNow: () => { throw Object.assign(new Error('boom'), { errno: -5 }); } };
+  assert.throws(() => copyOf(broken, {}, addresses, now), /error reading message: Input\/output error/);
+});

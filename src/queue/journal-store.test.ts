@@ -119,6 +119,39 @@ const victim = `
   setInterval(() => held, 1000);
 `;
 
+test('what an agent still has when its queue process was killed is left alone until the agent is through', async (t) => {
+  const root = directory(t);
+  const orphaned = victim.replace(/^ {2}mark\(0,[^]*$/m, `
+  await scene.store.settle(ids[3].queueId);
+  console.log(JSON.stringify({ ids, place: scene.store.place(ids[2].queueId), failing: scene.store.place(ids[1].queueId) }));
+  setInterval(() => 0, 1000);
+`);
+  const child = spawn(process.execPath, ['--input-type=module', '-e', orphaned, scene, root], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [line] = await once(child.stdout, 'data') as [Buffer];
+  const { ids, place, failing } = JSON.parse(line.toString()) as { ids: { queueId: string; offsets: number[] }[]; place: string; failing: string };
+  const [first, second, third, filed] = ids;
+  const files = open(root).store;
+  const agent = files.open('active', third!.queueId, { place, write: true, lock: 'shared' });
+  const other = files.open('active', second!.queueId, { place: failing, write: true, lock: 'shared' });
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  const heir = open(root);
+  assert.equal(await heir.store.recover(), true);
+  assert.deepEqual(ids.map(({ queueId }) => heir.store.waits(queueId)), [false, true, true, false]);
+  assert.deepEqual(heir.files('incoming'), [first!.queueId, filed!.queueId].sort());
+  for (const offset of third!.offsets) agent.done(offset);
+  other.done(second!.offsets[0]!);
+  for (const reader of [agent, other]) reader.close();
+  assert.equal(await heir.store.recover(), false);
+  assert.deepEqual(ids.map(({ queueId }) => heir.store.waits(queueId)), [false, false, false, false]);
+  assert.deepEqual(heir.removed, [third!.queueId]);
+  assert.deepEqual(heir.files('incoming'), [first!.queueId, second!.queueId, filed!.queueId].sort());
+  const reader = heir.store.open('incoming', second!.queueId);
+  assert.deepEqual(reader.envelope().recipients.map(({ done }) => done), [true, false]);
+  reader.close();
+  assert.throws(() => files.open('active', third!.queueId, { place, write: true, lock: 'shared' }), /is gone|ENOENT|no such/i);
+});
+
 test('what a process that was killed has left is there again', async (t) => {
   const root = directory(t);
   const child = spawn(process.execPath, ['--input-type=module', '-e', victim, scene, root], { stdio: ['ignore', 'pipe', 'inherit'] });

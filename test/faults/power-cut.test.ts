@@ -15,7 +15,7 @@ import { Routes } from './routes.ts';
 import { sendAll } from './senders.ts';
 
 const cuts = Number(process.env['POSTERN_POWER_CUTS'] ?? 2);
-/** What is lost of a full queue would be hundreds: so many extra copies are what was being delivered, and what was being reported. */
+/** So many copies too many are what was just being delivered, at both ways out; everything that had been delivered would be hundreds. */
 const extraPerCut = 40;
 const most = 400;
 

@@ -242,7 +242,7 @@ export class Segments {
 
   /** Another life for a segment in which nothing is wanted. It is not under its new name alone before that is durable. */
   async #renew(segment: Segment): Promise<Segment> {
-    await this.#secureMarks(segment);
+    await this.#secureMarks();
     const old = segment.name;
     this.#own.delete(old);
     try {
@@ -261,13 +261,13 @@ export class Segments {
     }
   }
 
-  /** Notes about entries of older segments go with this one: from now on the marks alone have to tell. */
-  async #secureMarks({ life }: Segment): Promise<void> {
-    for (const older of this.#full) {
-      if (older.life.generation >= life.generation || !older.marked) continue;
-      older.marked = false;
+  /** Notes about entries of other segments go with this one's life: from now on the marks alone have to tell. */
+  async #secureMarks(): Promise<void> {
+    for (const other of this.#full) {
+      if (!other.marked) continue;
+      other.marked = false;
       // Trouble with it costs no mail: after a power cut some would come twice.
-      await syncDataAsync(older.marks).catch(() => undefined);
+      await syncDataAsync(other.marks).catch(() => undefined);
     }
   }
 
