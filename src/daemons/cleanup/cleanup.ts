@@ -15,9 +15,13 @@ import { addressTableSearch, findAddress } from '../../tables/mail-address-find.
 import { openMaps } from '../../tables/maps.ts';
 import { tableContext } from '../../tables/table.ts';
 import { splitList } from '../../text/ascii.ts';
+import { AnswerMemory } from '../../text/answer-memory.ts';
 import { chain } from '../../text/maybe.ts';
 import { cleanupParameters, type CleanupContext } from './context.ts';
 import { MessageSession } from './session.ts';
+
+/** Headers that are remembered as rewritten. */
+const rewrittenHeaders = 1000;
 
 export const daemon: Daemon = {
   card: {
@@ -51,7 +55,8 @@ function cleanupContext(tools: Tools): CleanupContext {
     store: tools.store,
     bounce: services.connect(bounceService, view.bounce_service_name),
     trace: services.connect(bounceService, view.trace_service_name),
-    rewrittenHeaders: new Map(),
+    // Rewriting depends on main.cf alone.
+    rewrittenHeaders: new AnswerMemory(rewrittenHeaders, Infinity, () => clock.monotonic()),
     virtualAliases: virtualAliases.isEmpty ? undefined : virtualAliases,
     fullAddress: (address) =>
       address === '' ? '' : chain(rewrite.rewrite({ rule: 'local', address: quote822Local(address) }), (reply) => unquote822Local(reply.address)),

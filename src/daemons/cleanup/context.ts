@@ -8,6 +8,7 @@ import type { rewriteService } from '../../ipc/rewrite.ts';
 import type { QueueStore } from '../../queue/store.ts';
 import type { Maps } from '../../tables/maps.ts';
 import type { Clock } from '../../server/clock.ts';
+import type { AnswerMemory } from '../../text/answer-memory.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 
 /** The parameters that cleanup(8) reads; reading another one does not compile. */
@@ -36,7 +37,7 @@ export interface CleanupContext {
   /** The entry for an address, and the extension that was left out to find it. Throws TableTrouble. */
   findVirtualAlias(address: string): MaybePromise<{ value: string; extension: string } | undefined>;
   /** Headers with addresses as they came (behind context and NUL), and what they become. */
-  readonly rewrittenHeaders: Map<string, string>;
+  readonly rewrittenHeaders: AnswerMemory<string>;
   /** Is this word in propagate_unmatched_extensions? */
   propagates(use: string): boolean;
 }

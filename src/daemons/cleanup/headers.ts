@@ -22,10 +22,6 @@ import type { MessageState } from './state.ts';
 /** Headers that name recipients to readers: one of them must be there, or an "undisclosed" one is added. */
 const visible = ['to', 'cc', 'resent-to', 'resent-cc'];
 
-/** Rewriting depends on main.cf alone, and much mail has the same From and To: so many short headers are remembered, rewritten. */
-const remembered = 1000;
-const memorable = 200;
-
 export class Headers {
   readonly #context: CleanupContext;
   readonly #state: MessageState;
@@ -100,8 +96,8 @@ export class Headers {
 
   #rewrite(name: string, field: string, body: string): MaybePromise<void> {
     const { rewrittenHeaders: memory } = this.#context;
-    const question = field.length > memorable ? undefined : `${this.#rewriting}\0${field}`;
-    const known = question === undefined ? undefined : memory.get(question);
+    const question = `${this.#rewriting}\0${field}`;
+    const known = memory.get(question);
     if (known !== undefined) return this.#write(known);
     const tokens = parseAddresses(body, this.#context.view.header_address_token_limit);
     return this.#rewriteFrom(tokens, 0, false, (changed) => {
@@ -112,9 +108,7 @@ export class Headers {
       };
       const after = changed ? foldHeader(addressHeader(name, tokens, warn)) : field;
       this.#write(after);
-      if (question === undefined || isOdd) return;
-      if (memory.size >= remembered) memory.delete(memory.keys().next().value!);
-      memory.set(question, after);
+      if (!isOdd) memory.keep(question, after);
     });
   }
 

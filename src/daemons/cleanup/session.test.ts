@@ -5,6 +5,7 @@ import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import { readEnvelope } from '../../message/envelope-reader.ts';
 import { recordType } from '../../message/record.ts';
 import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
+import { AnswerMemory } from '../../text/answer-memory.ts';
 import type { CleanupContext } from './context.ts';
 import { MessageSession } from './session.ts';
 
@@ -31,7 +32,7 @@ function bench({ late = false, announced = false } = {}) {
       always_bcc: '', remote_header_rewrite_domain: '',
     },
     log: { info: () => undefined, warning: (text: string) => void warnings.push(text) },
-    clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer }, rewrittenHeaders: new Map(),
+    clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer }, rewrittenHeaders: new AnswerMemory(10, Infinity, () => 0),
     services: { trigger: () => void kept.triggers++ }, virtualAliases: undefined,
     rewrite: { rewrite: ({ address }: { address: string }) => answer({ address: full(address) }) },
     fullAddress: (address: string) => answer(full(address)),

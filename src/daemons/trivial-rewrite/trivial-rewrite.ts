@@ -4,11 +4,11 @@
  * Its tables are opened before chroot. A table that cannot be asked gives the reply's `fail` flag, never a wrong route. Tables
  * notice changes by themselves; a changed parameter needs `postfix reload`.
  */
-import { AnswerMemory } from './memory.ts';
 import { resolveFlag, rewriteService } from '../../ipc/rewrite.ts';
 import type { Calls } from '../../ipc/service.ts';
 import { serveCalls } from '../../ipc/serve.ts';
 import { scanAddress, externalize } from '../../message/address-tokens.ts';
+import { AnswerMemory } from '../../text/answer-memory.ts';
 import type { Daemon, Service, Tools } from '../../server/daemon.ts';
 import { addressRules, domainsWithParents, exactDomains, localDomains } from '../../tables/lists.ts';
 import { addressTableSearch, findAddress, parentsMatch, transportSearch, type AddressRules, type AddressSearch } from '../../tables/mail-address-find.ts';

@@ -4,6 +4,7 @@ import { resolveFlag, type rewriteService } from '../../../ipc/rewrite.ts';
 import type { Calls } from '../../../ipc/service.ts';
 import type { Clock } from '../../../server/clock.ts';
 import { TableTrouble } from '../../../tables/table.ts';
+import { AnswerMemory } from '../../../text/answer-memory.ts';
 import { chain, type MaybePromise } from '../../../text/maybe.ts';
 
 export interface Resolved {
@@ -17,22 +18,16 @@ export interface Resolved {
 const cacheSize = 2000;
 const cacheMilliseconds = 30_000;
 
-interface Kept { readonly reply: Resolved; readonly until: number }
-
 /** Throws TableTrouble when the route cannot be found out now. */
 export function createResolver(calls: Calls<typeof rewriteService>, clock: Clock): (sender: string, recipient: string) => MaybePromise<Resolved> {
-  const cache = new Map<string, Kept>();
-  const keep = (key: string, reply: Resolved): Resolved => {
+  const memory = new AnswerMemory<Resolved>(cacheSize, cacheMilliseconds, () => clock.monotonic());
+  const keep = (question: string, reply: Resolved): Resolved => {
     if (reply.flags & resolveFlag.fail) throw new TableTrouble('rewrite', 'address resolver failure');
-    if (cache.size >= cacheSize) cache.delete(cache.keys().next().value!);
-    cache.set(key, { reply, until: clock.monotonic() + cacheMilliseconds });
-    return reply;
+    return memory.keep(question, reply);
   };
   return (sender, recipient) => {
-    const key = `${sender}\0${recipient}`;
-    const known = cache.get(key);
-    if (known !== undefined && known.until > clock.monotonic()) return known.reply;
-    return chain(calls.rewrite({ rule: 'local', address: quote822Local(recipient) }), ({ address }) =>
-      chain(calls.resolve({ sender, address: unquote822Local(address) }), (reply) => keep(key, reply)));
+    const question = `${sender}\0${recipient}`;
+    return memory.get(question) ?? chain(calls.rewrite({ rule: 'local', address: quote822Local(recipient) }), ({ address }) =>
+      chain(calls.resolve({ sender, address: unquote822Local(address) }), (reply) => keep(question, reply)));
   };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AnswerMemory } from './memory.ts';
+import { AnswerMemory, longest } from './answer-memory.ts';
 
 test('an answer is remembered for its lifetime, and the oldest goes when there are too many', () => {
   let now = 0;
@@ -14,4 +14,11 @@ test('an answer is remembered for its lifetime, and the oldest goes when there a
   memory.keep('c', 3);
   memory.keep('d', 4);
   assert.deepEqual([memory.get('b'), memory.get('c'), memory.get('d')], [undefined, 3, 4]);
+});
+
+test('a long question is answered and not remembered', () => {
+  const memory = new AnswerMemory<number>(2, 1000, () => 0);
+  const question = 'x'.repeat(longest + 1);
+  assert.equal(memory.keep(question, 1), 1);
+  assert.equal(memory.get(question), undefined);
 });

@@ -1,13 +1,17 @@
 /**
- * Answers that were given a moment ago: most mail asks the same about the same few addresses. As many as `limit`; the oldest go
- * first. What depends on tables is forgotten after `lifetime` milliseconds, as Postfix's clients do after 30 seconds.
+ * Answers that were given a moment ago, by question: much mail asks the same about the same few addresses. As many as `limit`, the
+ * oldest go first, none older than `lifetime` milliseconds. A question longer than `longest` bytes is not remembered: strangers
+ * choose what they ask.
  */
+export const longest = 512;
+
 export class AnswerMemory<Answer> {
   readonly #limit: number;
   readonly #lifetime: number;
   readonly #now: () => number;
   readonly #answers = new Map<string, { readonly answer: Answer; readonly until: number }>();
 
+  /** @param now milliseconds that never go back */
   constructor(limit: number, lifetime: number, now: () => number) {
     this.#limit = limit;
     this.#lifetime = lifetime;
@@ -22,6 +26,7 @@ export class AnswerMemory<Answer> {
   }
 
   keep(question: string, answer: Answer): Answer {
+    if (question.length > longest) return answer;
     if (this.#answers.size >= this.#limit) this.#answers.delete(this.#answers.keys().next().value!);
     this.#answers.set(question, { answer, until: this.#now() + this.#lifetime });
     return answer;
