@@ -12,7 +12,8 @@ import {
   cleanupReplyShape, cleanupService, cleanupStatus, contentChunkRecord,
   type Cleanup, type CleanupOptions, type CleanupReply, type CleanupSession,
 } from './cleanup.ts';
-import { Trunk, type Adoption } from './cleanup-trunk.ts';
+import { Trunk } from './cleanup-trunk.ts';
+import type { Adoption } from './trunk-session.ts';
 import type { ConnectionLimits } from './connection.ts';
 import { flushLogs } from '../log/turn.ts';
 import { ServiceTrouble } from './service.ts';

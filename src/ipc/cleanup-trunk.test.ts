@@ -9,7 +9,7 @@ import { createLog } from '../log/log.ts';
 import { recordType } from '../message/record.ts';
 import { RemoteCleanup } from './cleanup-client.ts';
 import { serveCleanup } from './cleanup-server.ts';
-import { heldLimit } from './cleanup-trunk.ts';
+import { heldLimit } from './trunk-session.ts';
 import { cleanupStatus, type Cleanup, type CleanupOptions, type CleanupReply, type CleanupSession } from './cleanup.ts';
 import { eachRecord, FrameCutter, frameString, recordString, wholeLimit } from './trunk-wire.ts';
 

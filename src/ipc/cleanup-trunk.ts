@@ -9,18 +9,14 @@
  */
 import net from 'node:net';
 import { flushLogs } from '../log/turn.ts';
-import { composeQueueId } from '../message/queue-id.ts';
 import type { TimeValue } from '../text/time.ts';
-import { cleanupService, cleanupStatus, type CleanupOptions, type CleanupReply, type CleanupSession } from './cleanup.ts';
+import { cleanupService, cleanupStatus, type CleanupOptions, type CleanupSession } from './cleanup.ts';
 import type { ConnectionLimits } from './connection.ts';
 import { ServiceTrouble } from './service.ts';
 import { attribute, decode, encode } from './shape.ts';
-import {
-  eachRecord, extractedLimit, FrameCutter, FrameFields, frameLimit, messageHead, recordString, toClient, toServer, wholeLimit, writeMessageHead, type Name,
-} from './trunk-wire.ts';
+import { TrunkSession, type Adoption, type MessageTrunk } from './trunk-session.ts';
+import { FrameCutter, FrameFields, toClient, toServer, type Name } from './trunk-wire.ts';
 
-/** Bytes of content that all messages of a trunk together hold here. */
-export const heldLimit = 16 << 20;
 /** Names in stock, wanted again as they are used: at first, and at most when the stock has run out again and again. */
 const stockSize = 16;
 const stockLimit = 128;
@@ -31,14 +27,6 @@ const gatherFor = 1;
 const gatherBytes = 128 << 10;
 /** Longest answer frame that is believed. */
 const answerLimit = 1 << 20;
-
-/** A message that has a name of a trunk, as a connection of its own needs to know it. */
-export interface Adoption {
-  readonly options: CleanupOptions;
-  readonly trunk: number;
-  readonly name: number;
-  readonly arrival: TimeValue;
-}
 
 export interface TrunkOptions {
   readonly path: string;
@@ -51,7 +39,7 @@ export interface TrunkOptions {
   readonly now: () => number;
 }
 
-export class Trunk {
+export class Trunk implements MessageTrunk {
   readonly options: TrunkOptions;
   /** Settled by the first word of the server end: are there names to be had? Rejects with ServiceTrouble. */
   readonly ready: Promise<void>;
@@ -334,169 +322,5 @@ export class Trunk {
     this.#wake(false);
     this.#unanswered.clear();
     for (const session of [...this.#open]) session.lost();
-  }
-}
-
-/** `gathering` until `end`, then `waiting` to be written, then `sent`. `leaving`: a connection of its own is being made. */
-type Phase = 'gathering' | 'leaving' | 'alone' | 'waiting' | 'sent' | 'over';
-
-class TrunkSession implements CleanupSession {
-  readonly queueId: string;
-  readonly #trunk: Trunk;
-  readonly #options: CleanupOptions;
-  readonly #name: Name;
-  readonly #arrival: TimeValue;
-  #phase: Phase = 'gathering';
-  #envelope = '';
-  #extracted = '';
-  #content: Buffer[] = [];
-  #size = 0;
-  #section: 0 | 1 | 2 = 0;
-  #alone: CleanupSession | undefined;
-  #leaving: Promise<void> | undefined;
-  #answer: ((reply: CleanupReply) => void) | undefined;
-  #reply: CleanupReply | undefined;
-
-  constructor(trunk: Trunk, options: CleanupOptions, name: Name, arrival: TimeValue) {
-    this.#trunk = trunk;
-    this.#options = options;
-    this.#name = name;
-    this.#arrival = arrival;
-    this.queueId = composeQueueId(arrival, name.inode, name.long);
-  }
-
-  record(type: number, text: string): void {
-    if (this.#alone !== undefined) this.#alone.record(type, text);
-    else if (this.#section === 0) this.#envelope += recordString(type, text);
-    else this.#extracted += recordString(type, text);
-  }
-
-  message(): void {
-    if (this.#alone !== undefined) this.#alone.message();
-    else this.#section = 1;
-  }
-
-  content(chunk: Buffer): boolean {
-    if (this.#alone !== undefined) return this.#alone.content(chunk);
-    if (this.#reply !== undefined || this.#phase === 'over') return true;
-    this.#content.push(chunk);
-    this.#size += chunk.length;
-    this.#trunk.held += chunk.length;
-    if (this.#phase === 'gathering' && (this.#size > wholeLimit || this.#trunk.load > heldLimit)) this.#leave();
-    return this.#phase !== 'leaving';
-  }
-
-  async drained(): Promise<void> {
-    await this.#leaving;
-    await this.#alone?.drained();
-  }
-
-  extracted(): void {
-    if (this.#alone !== undefined) this.#alone.extracted();
-    else this.#section = 2;
-  }
-
-  end(): Promise<CleanupReply> {
-    if (this.#alone !== undefined) return this.#alone.end();
-    if (this.#leaving !== undefined) return this.#leaving.then(() => this.#alone?.end() ?? this.#reply ?? { status: cleanupStatus.write, reason: '' });
-    if (this.#reply !== undefined) return Promise.resolve(this.#reply);
-    return new Promise((resolve) => {
-      this.#answer = resolve;
-      if (this.#section !== 2) return this.#refuse(cleanupStatus.bad);
-      if (this.#envelope.length > frameLimit - wholeLimit * 2 || this.#extracted.length > extractedLimit) return this.#refuse(cleanupStatus.size);
-      this.#phase = 'waiting';
-      this.#trunk.submit(this);
-    });
-  }
-
-  abort(): void {
-    if (this.#alone !== undefined) return this.#alone.abort();
-    if (this.#phase === 'gathering' || this.#phase === 'waiting') {
-      this.#release();
-      this.#trunk.forget(this, this.#name);
-      this.#answer?.({ status: cleanupStatus.write, reason: '' });
-    }
-    // What was sent is cleanup's matter; what is leaving is ended as soon as it has a connection.
-    if (this.#phase !== 'sent') this.#phase = 'over';
-  }
-
-  // ---- for the trunk
-
-  get isWaiting(): boolean {
-    return this.#phase === 'waiting';
-  }
-
-  get frameLength(): number {
-    return messageHead + this.#envelope.length + this.#size + this.#extracted.length;
-  }
-
-  /** Put the frame at `at`; the offset behind it comes back. */
-  write(target: Buffer, at: number, number: number, want: number): number {
-    const { flags, lineEnd } = this.#options;
-    const { seconds, microseconds } = this.#arrival;
-    at = writeMessageHead(
-      target, at, { number, name: this.#name.number, seconds, microseconds, flags, lineEnd, want },
-      { envelope: this.#envelope.length, content: this.#size, extracted: this.#extracted.length },
-    );
-    at += target.write(this.#envelope, at, 'latin1');
-    for (const chunk of this.#content) at += chunk.copy(target, at);
-    if (this.#extracted !== '') at += target.write(this.#extracted, at, 'latin1');
-    this.#release();
-    this.#phase = 'sent';
-    return at;
-  }
-
-  answered(reply: CleanupReply): void {
-    this.#reply = reply;
-    this.#release();
-    this.#phase = 'over';
-    this.#trunk.forget(this);
-    this.#answer?.(reply);
-  }
-
-  /** It is not even sent: its name is free. */
-  #refuse(status: number): void {
-    this.#trunk.forget(this, this.#name);
-    this.answered({ status, reason: '' });
-  }
-
-  /** The trunk broke: whether the message was kept nobody knows. */
-  lost(): void {
-    if (this.#leaving === undefined) this.answered({ status: cleanupStatus.write, reason: '' });
-  }
-
-  #release(): void {
-    this.#trunk.held -= this.#size;
-    this.#content = [];
-    this.#size = 0;
-    this.#envelope = this.#extracted = '';
-  }
-
-  // ---- a connection of its own
-
-  #leave(): void {
-    this.#phase = 'leaving';
-    const adoption = { options: this.#options, trunk: this.#trunk.number, name: this.#name.number, arrival: this.#arrival };
-    this.#leaving = this.#trunk.options.alone(adoption).then((session) => this.#moved(session), () => this.#stranded()).finally(() => {
-      this.#leaving = undefined;
-      this.#release();
-      this.#trunk.forget(this);
-    });
-  }
-
-  #moved(session: CleanupSession): void {
-    if ((this.#phase as Phase) === 'over') return session.abort();
-    this.#phase = 'alone';
-    eachRecord(this.#envelope, (type, text) => session.record(type, text));
-    if (this.#section > 0) session.message();
-    for (const chunk of this.#content) session.content(chunk);
-    if (this.#section > 1) session.extracted();
-    eachRecord(this.#extracted, (type, text) => session.record(type, text));
-    this.#alone = session;
-  }
-
-  #stranded(): void {
-    this.#phase = 'over';
-    this.#reply = { status: cleanupStatus.write, reason: '' };
   }
 }

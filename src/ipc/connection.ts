@@ -6,9 +6,9 @@
  * master within moments; every request of our services may safely be asked twice).
  */
 import net from 'node:net';
-import { flushLogs } from '../log/turn.ts';
 import { attribute, decode, encode, ShapeTrouble, type Shape } from './shape.ts';
 import { ServiceTrouble, type Calls, type ServiceDeclaration } from './service.ts';
+import { TurnWriter } from './turn-writer.ts';
 
 export interface ConnectionLimits {
   /** ipc_timeout: milliseconds without an answer. */
@@ -38,9 +38,7 @@ export class ServiceConnection {
   #socket: net.Socket | undefined;
   #greeted = false;
   #input = '';
-  /** Requests that wait for the end of this turn: they are pending too. */
-  #out = '';
-  #scheduled = false;
+  #writer: TurnWriter | undefined;
   #pause: NodeJS.Timeout | undefined;
 
   constructor(service: ServiceDeclaration, path: string, limits: ConnectionLimits) {
@@ -55,38 +53,22 @@ export class ServiceConnection {
     const text = encode(shape.request, request, attribute('request', name));
     return new Promise((resolve, reject) => {
       this.#pending.push({ text, reply: shape.reply, resolve, reject, retries: this.#limits.retries });
-      if (this.#greeted) this.#say(text);
+      if (this.#greeted) this.#writer!.say(text);
       else if (this.#socket === undefined && this.#pause === undefined) this.#open();
       this.#arm();
     });
   }
 
   close(): void {
-    this.#flush();
+    this.#writer?.flush();
     this.#socket?.end();
-  }
-
-  /** Requests of one turn of the loop leave together. */
-  #say(text: string): void {
-    this.#out += text;
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#flush());
-  }
-
-  #flush(): void {
-    this.#scheduled = false;
-    const out = this.#out;
-    this.#out = '';
-    if (out === '') return;
-    flushLogs();
-    this.#socket?.write(out, 'latin1');
   }
 
   #open(): void {
     this.#pause = undefined;
     const socket = net.connect({ path: this.#path });
     this.#socket = socket;
+    this.#writer = new TurnWriter(socket);
     this.#greeted = false;
     this.#input = '';
     let trouble = 'connection closed';
@@ -124,8 +106,8 @@ export class ServiceConnection {
     if (greeting.value.protocol !== this.#service.protocol) throw new ShapeTrouble(`speaks ${greeting.value.protocol}`);
     this.#input = this.#input.slice(greeting.next);
     this.#greeted = true;
-    for (const pending of this.#pending) this.#say(pending.text);
-    this.#flush();
+    for (const pending of this.#pending) this.#writer!.say(pending.text);
+    this.#writer!.flush();
     return true;
   }
 
@@ -145,7 +127,6 @@ export class ServiceConnection {
   #closed(trouble: string): void {
     this.#socket = undefined;
     this.#greeted = false;
-    this.#out = '';
     const again: Pending[] = [];
     for (const pending of this.#pending.splice(0)) {
       if (pending.retries-- > 0) again.push(pending);

@@ -6,10 +6,10 @@
  * written out by hand, because every delivery passes here twice: it is a protocol of our own processes, and the greeting
  * finds out a process of another release. What does not decode is a ShapeTrouble. Texts are byte strings.
  */
-import { flushLogs } from '../log/turn.ts';
 import type net from 'node:net';
 import { noDsn, type DeliveryReply, type DeliveryRequest, type Dsn, type Recipient, type Times } from './deliver.ts';
 import { clean, listLimit, ShapeTrouble } from './shape.ts';
+import { TurnWriter } from './turn-writer.ts';
 
 const headLength = 8;
 /** Bytes of one frame: a delivery request with a full recipient list fits. */
@@ -47,30 +47,21 @@ export class FrameReader {
   }
 }
 
-/** Frames to be written: what is said in one turn of the event loop leaves in one write. */
+/** Frames to be written. */
 export class FrameWriter {
-  readonly #socket: net.Socket;
-  #text = '';
+  readonly #writer: TurnWriter;
 
   constructor(socket: net.Socket) {
-    this.#socket = socket;
+    this.#writer = new TurnWriter(socket);
   }
 
   put(number: number, text: string): void {
-    if (this.#text === '') setImmediate(flush, this);
-    this.#text += word(text.length) + word(number) + text;
+    this.#writer.say(word(text.length) + word(number) + text);
   }
 
   flush(): void {
-    const text = this.#text;
-    this.#text = '';
-    flushLogs();
-    if (text !== '' && this.#socket.writable) this.#socket.write(text, 'latin1');
+    this.#writer.flush();
   }
-}
-
-function flush(writer: FrameWriter): void {
-  writer.flush();
 }
 
 function word(value: number): string {

@@ -7,12 +7,12 @@
  */
 import type net from 'node:net';
 import type { Log } from '../log/log.ts';
-import { flushLogs } from '../log/turn.ts';
 import { composeQueueId } from '../message/queue-id.ts';
 import { isPending } from '../text/maybe.ts';
 import type { TimeValue } from '../text/time.ts';
 import { cleanupStatus, type Cleanup, type CleanupReply, type CleanupSession, type NameReservation, type ReservedName } from './cleanup.ts';
 import { ShapeTrouble } from './shape.ts';
+import { TurnWriter } from './turn-writer.ts';
 import {
   eachRecord, FrameCutter, frameLimit, frameString, nameString, readMessage, toClient, toServer, uint32, type Name, type WholeMessage,
 } from './trunk-wire.ts';
@@ -45,7 +45,7 @@ export class TrunkRegistry {
 }
 
 export class TrunkConversation {
-  readonly #socket: net.Socket;
+  readonly #writer: TurnWriter;
   readonly #cleanup: Cleanup;
   readonly #log: Log;
   readonly #registry: TrunkRegistry;
@@ -54,13 +54,11 @@ export class TrunkConversation {
   readonly #sessions = new Map<number, CleanupSession | undefined>();
   readonly #cutter = new FrameCutter(frameLimit);
   #lastName = 0;
-  #out = '';
-  #scheduled = false;
   #closed = false;
   #ending = false;
 
   constructor(socket: net.Socket, cleanup: Cleanup, log: Log, registry: TrunkRegistry) {
-    this.#socket = socket;
+    this.#writer = new TurnWriter(socket);
     this.#cleanup = cleanup;
     this.#log = log;
     this.#registry = registry;
@@ -75,7 +73,7 @@ export class TrunkConversation {
   end(): void {
     if (this.#ending) return;
     this.#ending = true;
-    this.#say(frameString(toClient.retire, ''));
+    this.#writer.say(frameString(toClient.retire, ''));
   }
 
   closed(): void {
@@ -105,7 +103,7 @@ export class TrunkConversation {
   }
 
   #stock(wanted: number): void {
-    this.#say(frameString(toClient.stock, uint32(this.#number) + uint16(wanted) + this.#handOut(wanted)));
+    this.#writer.say(frameString(toClient.stock, uint32(this.#number) + uint16(wanted) + this.#handOut(wanted)));
   }
 
   #handOut(wanted: number): string {
@@ -170,22 +168,7 @@ export class TrunkConversation {
     this.#sessions.delete(number);
     if (this.#closed) return;
     const text = reason.length > reasonLimit ? reason.slice(0, reasonLimit) : reason;
-    this.#say(frameString(toClient.answer, uint32(number) + uint32(status) + uint16(text.length) + text + uint16(want) + this.#handOut(want)));
-  }
-
-  #say(frame: string): void {
-    this.#out += frame;
-    if (this.#scheduled) return;
-    this.#scheduled = true;
-    setImmediate(() => this.#flush());
-  }
-
-  #flush(): void {
-    this.#scheduled = false;
-    const out = this.#out;
-    this.#out = '';
-    flushLogs();
-    if (this.#socket.writable) this.#socket.write(out, 'latin1');
+    this.#writer.say(frameString(toClient.answer, uint32(number) + uint32(status) + uint16(text.length) + text + uint16(want) + this.#handOut(want)));
   }
 }
 

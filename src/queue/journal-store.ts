@@ -67,7 +67,7 @@ export class JournalStore implements QueueStore, Residents {
     this.#options = options;
     this.#files = new FileStore(options);
     this.#residents = new ResidentMap({
-      paths: this.#files.paths, sync: this.#files.sync, root: this.#files.paths.root,
+      paths: this.#files.paths, sync: this.#files.sync,
       give: (spare) => this.#back(spare), used: () => this.#back(), release: (place) => this.#journal.release(place),
     });
     this.#door = {

@@ -17,7 +17,7 @@ import type { Spares } from './journal/spares.ts';
 import { inodeOf } from './queue-id.ts';
 import { ownerMask, readyMode } from './open-ok.ts';
 import type { QueuePaths } from './queue-paths.ts';
-import { writeMessage } from './residents.ts';
+import { copyMarks, writeMessage } from './residents.ts';
 
 export interface RecoveryTools {
   readonly journal: Pick<Journal, 'abandoned' | 'hasForeign'>;
@@ -86,7 +86,7 @@ async function recoverUnheld(entry: RecoveredEntry, fd: number, tools: RecoveryT
 async function recover(entry: RecoveredEntry, { paths, spares, sync, removed }: RecoveryTools): Promise<void> {
   const { queueId, image, recipients } = entry;
   const place = queues.map((queue) => paths.path(queue, queueId)).find((path) => isReady(path));
-  if (place !== undefined) return bringOver(image, recipients, place);
+  if (place !== undefined) return copyMarks(image, recipients, place);
   const isDone = recipients.every((offset) => image[offset] === recordType.done);
   if (isDone && !logs.some((log) => existsSync(paths.path(log, queueId)))) return removed(queueId);
   const spare = spares.find(inodeOf(queueId) ?? 0n) ?? spares.take();
@@ -96,13 +96,4 @@ async function recover(entry: RecoveredEntry, { paths, spares, sync, removed }: 
 function isReady(path: string): boolean {
   const status = lstatSync(path, { throwIfNoEntry: false });
   return status !== undefined && (status.mode & ownerMask) === readyMode;
-}
-
-function bringOver(image: Buffer, recipients: readonly number[], path: string): void {
-  const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
-  try {
-    for (const offset of recipients) if (image[offset] === recordType.done) writeSync(fd, Buffer.from([recordType.done]), 0, 1, offset);
-  } finally {
-    closeSync(fd);
-  }
 }

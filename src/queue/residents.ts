@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { recordType } from '../message/record.ts';
 import type { DirectorySync } from './directory-sync.ts';
 import { moveFile } from './file-writer.ts';
+import { readyMode } from './open-ok.ts';
 import type { Place } from './journal/place.ts';
 import { openPlace, type PlaceReader } from './journal/reader.ts';
 import type { Spare } from './journal/spares.ts';
@@ -35,7 +36,6 @@ export interface Resident {
   spoiled: boolean;
 }
 
-const readyMode = 0o700;
 const openAsync = promisify(openFile);
 const syncAsync = promisify(fsync);
 const closeAsync = promisify(close);
@@ -46,7 +46,6 @@ export interface SettleTools {
   /** The spare file comes back, or has become something else. */
   readonly give: (spare: Spare) => void;
   readonly used: () => void;
-  readonly root: string;
   /** The place is not wanted any more. */
   readonly release: (place: Place) => void;
 }
@@ -72,6 +71,16 @@ export async function writeMessage(image: Buffer, source: string, target: string
     await sync.sync(target.slice(0, target.lastIndexOf('/')));
   } catch (error) {
     throw QueueTrouble.from(error, `write queue file ${target}`);
+  }
+}
+
+/** Mark done in a file whoever is marked done in the image. Throws errors of the file system. */
+export function copyMarks(image: Buffer, recipients: readonly number[], path: string): void {
+  const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW);
+  try {
+    for (const offset of recipients) if (image[offset] === recordType.done) writeSync(fd, Buffer.from([recordType.done]), 0, 1, offset);
+  } finally {
+    closeSync(fd);
   }
 }
 
@@ -142,27 +151,17 @@ export class ResidentMap {
   /** What agents marked in the segment after the image was taken. The file may have gone to another queue, or be gone. */
   #copyMarks(resident: Resident): void {
     const image = this.image(resident);
-    const done = resident.recipients.filter((offset) => image[offset] === recordType.done);
-    if (done.length === 0) return;
+    if (!resident.recipients.some((offset) => image[offset] === recordType.done)) return;
     for (const queue of ['active', 'incoming', 'deferred', 'hold'] as const) {
-      let fd: number;
       try {
-        fd = openSync(this.#tools.paths.path(queue, resident.queueId), constants.O_RDWR | constants.O_NOFOLLOW);
-      } catch {
-        continue;
-      }
-      try {
-        for (const offset of done) writeSync(fd, Buffer.from([recordType.done]), 0, 1, offset);
-      } finally {
-        closeSync(fd);
-      }
-      return;
+        return copyMarks(image, resident.recipients, this.#tools.paths.path(queue, resident.queueId));
+      } catch { /* it is not there */ }
     }
   }
 
   /** With all done marks. */
   image(resident: Resident): Buffer {
-    const reader = openResident(resident, this.#tools.root);
+    const reader = openResident(resident, this.#tools.paths.root);
     try {
       return reader.image();
     } finally {

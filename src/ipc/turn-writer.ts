@@ -1,0 +1,33 @@
+/**
+ * What is said to another process in one turn of the event loop leaves in one write, behind the log lines of that turn: they must not be
+ * overtaken by the lines of whoever hears us. Text is a byte string. A stream that takes nothing any more is no error here.
+ */
+import type net from 'node:net';
+import { flushLogs } from '../log/turn.ts';
+
+export class TurnWriter {
+  readonly #socket: net.Socket;
+  #text = '';
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+  }
+
+  say(text: string): void {
+    if (this.#text === '') setImmediate(flush, this);
+    this.#text += text;
+  }
+
+  /** Now, rather than at the end of the turn. */
+  flush(): void {
+    const text = this.#text;
+    this.#text = '';
+    if (text === '') return;
+    flushLogs();
+    if (this.#socket.writable) this.#socket.write(text, 'latin1');
+  }
+}
+
+function flush(writer: TurnWriter): void {
+  writer.flush();
+}
