@@ -16,9 +16,8 @@ import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { QueueStore } from '../../queue/store.ts';
 import type { Tools } from '../../server/daemon.ts';
 import type { Timer } from '../../server/clock.ts';
-import { Feeder, type Candidate } from './feeder.ts';
+import { ActiveQueue, Intake } from './intake.ts';
 import { QueueFiles, type TakenFile } from './queue-files.ts';
-import { Line } from './line.ts';
 import { conclude, finish, type LifecycleTools } from './lifecycle.ts';
 import { activeMessage, groupRecipients, requestFor, type ActiveMessage, type Batch, type Grouping, type RouteRules } from './message.ts';
 import { isPending } from '../../text/maybe.ts';
@@ -31,17 +30,10 @@ const parameters = [
   'enable_long_queue_ids', 'ipc_timeout',
 ] as const;
 
-/** Milliseconds for which files are looked at in one turn of the event loop, and how many at most. */
-const feedTime = 5;
-const feedBatch = 500;
-/** Of the active queue one part in so many is not for deferred mail. */
-const freshShare = 10;
 /** Deliveries at once by an agent in this process: as many as the disk may do at a time, and some. */
 const nearRoom = { all: 50, again: 45 } as const;
 /** How long idle connections to agents are kept, milliseconds: longer than a burst, shorter than an agent's max_idle. */
 const agentIdle = 5_000;
-/** How long mail that another process still has is left alone, milliseconds. */
-const recoverPause = 1_000;
 /** How long deliveries under way are waited for when the next queue manager is waiting, milliseconds. */
 const drainPatience = 1_000;
 const suspendedText = 'delivery temporarily suspended: ';
@@ -51,24 +43,15 @@ export class Manager {
   readonly #view;
   readonly #store: QueueStore;
   readonly #files: QueueFiles;
-  readonly #feeder: Feeder;
   readonly #scheduler: Scheduler<Batch>;
-  readonly #active = new Map<string, ActiveMessage>();
-  /** How many of the active were tried before. */
-  #activeAgain = 0;
+  readonly #active = new ActiveQueue();
+  readonly #intake: Intake;
   readonly #pools = new Map<string, DeliverPool>();
   readonly #routes: RouteRules;
   readonly #lifecycle: LifecycleTools;
   readonly #reports: Reports;
-  /** Messages without a file that wait for a place among the active. */
-  readonly #arrivals = new Line<string>();
-  /** Queues whose next scan takes mail whether it is due or not. */
-  readonly #ignoringTimes = new Set<'incoming' | 'deferred'>();
   #underWay = 0;
   #concluding = 0;
-  #feeding = false;
-  /** What processes that died had left was looked at once: before, a file may lack the marks that are still in their journal. */
-  #recovered = false;
   /** Before `start` and after `drain` the queue is another process's. */
   #phase: 'waiting' | 'working' | 'draining' | 'over' = 'waiting';
   #settled: (() => void) | undefined;
@@ -83,9 +66,14 @@ export class Manager {
     this.#store = tools.store;
     const paths = new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth });
     this.#files = new QueueFiles({
-      store: this.#store, paths, log, clock, retryTime: view.transport_retry_time, backoff: view.minimal_backoff_time, scanIncoming: () => this.scanIncoming(),
+      store: this.#store, paths, log, clock, retryTime: view.transport_retry_time, backoff: view.minimal_backoff_time, scanIncoming: () => this.#intake.scanIncoming(),
     });
-    this.#feeder = new Feeder(this.#store);
+    this.#intake = new Intake({
+      store: this.#store, files: this.#files, active: this.#active, clock, log,
+      activeLimit: view.qmgr_message_active_limit, backoff: view.minimal_backoff_time, runDelay: view.queue_run_delay,
+      isWorking: () => this.#phase === 'working',
+      begin: (queueId, taken, again) => this.#begin(queueId, taken, again),
+    });
     this.#scheduler = new Scheduler<Batch>({
       transport: (name) => transportRules(name, tools),
       room: (name) => this.#room(name),
@@ -106,57 +94,26 @@ export class Manager {
     };
   }
 
-  /** What an earlier queue manager left active is new mail again; then everything is looked at. */
   start(): void {
     this.#phase = 'working';
-    this.#recovered = this.#store.residents === undefined;
-    this.#store.residents?.serve({ arrived: (queueId, envelope) => this.#arrived(queueId, envelope), filed: () => this.scanIncoming() });
-    this.#recover();
-    this.#renew([...this.#store.list('active')].map(({ queueId }) => queueId));
-    this.scanDeferred();
-    this.#runDeferred();
-  }
-
-  /** A turn's worth at a time; what became active since is ours. */
-  #renew(left: string[]): void {
-    const end = this.#tools.clock.monotonic() + feedTime;
-    while (left.length > 0 && this.#tools.clock.monotonic() < end) {
-      const queueId = left.pop()!;
-      if (!this.#active.has(queueId)) this.#files.renew(queueId);
-    }
-    if (left.length === 0) return this.scanIncoming();
-    setImmediate(() => {
-      if (this.#phase === 'working') this.#renew(left);
-    });
-  }
-
-  /** Of the mail that other processes have left in the journal. */
-  #recover(): void {
-    void this.#store.residents?.recover().then((again) => {
-      if (this.#phase !== 'working') return;
-      this.#recovered = true;
-      this.scanIncoming();
-      if (again) this.#tools.clock.after(recoverPause, () => this.#recover(), true);
-    });
+    this.#intake.start();
   }
 
   /** Mail is on its way. */
   get busy(): boolean {
-    return this.#active.size > 0 || this.#arrivals.length > 0 || this.#feeder.isScanning;
+    return this.#active.size > 0 || this.#intake.isWaiting;
   }
 
   scanIncoming(): void {
-    this.#feeder.request('incoming', this.#ignoringTimes.delete('incoming'));
-    this.#feed();
+    this.#intake.scanIncoming();
   }
 
   scanDeferred(): void {
-    this.#feeder.request('deferred', this.#ignoringTimes.delete('deferred'));
-    this.#feed();
+    this.#intake.scanDeferred();
   }
 
   ignoreTimes(): void {
-    this.#ignoringTimes.add('incoming').add('deferred');
+    this.#intake.ignoreTimes();
   }
 
   revive(): void {
@@ -194,89 +151,10 @@ export class Manager {
     if (this.#phase === 'over' || (this.#phase === 'draining' && this.#underWay === 0)) this.#settled?.();
   }
 
-  #runDeferred(): void {
-    this.#tools.clock.after(this.#view.queue_run_delay * 1000, () => {
-      if (this.#phase !== 'working') return;
-      this.scanDeferred();
-      this.#runDeferred();
-    }, true);
-  }
-
-  /** New mail that is no file. */
-  #arrived(queueId: string, envelope?: Envelope): void {
-    if (this.#phase === 'working' && this.#arrivals.length === 0 && this.#hasRoom) this.#takeArrival(queueId, envelope);
-    else this.#arrivals.push(queueId);
-  }
-
-  get #hasRoom(): boolean {
-    return this.#active.size < this.#view.qmgr_message_active_limit;
-  }
-
-  /** Mail that was tried before leaves a part of the active queue to new mail. */
-  get #hasRoomAgain(): boolean {
-    const limit = this.#view.qmgr_message_active_limit;
-    return this.#activeAgain < limit - Math.floor(limit / freshShare);
-  }
-
-  /** Take in what the scans offer, as long as there is room among the active. */
-  #feed(): void {
-    if (this.#feeding || this.#phase !== 'working') return;
-    const end = this.#tools.clock.monotonic() + feedTime;
-    for (let count = 0; count < feedBatch && this.#hasRoom && this.#tools.clock.monotonic() < end; count++) {
-      const arrival = this.#arrivals.shift();
-      if (arrival !== undefined) this.#takeArrival(arrival);
-      const candidate = this.#hasRoom && this.#recovered ? this.#feeder.next(this.#hasRoomAgain) : undefined;
-      if (candidate !== undefined) this.#takeFile(candidate);
-      else if (arrival === undefined) return;
-    }
-    if ((!this.#feeder.isScanning && this.#arrivals.length === 0) || !this.#hasRoom) return;
-    this.#feeding = true;
-    setImmediate(() => {
-      this.#feeding = false;
-      this.#feed();
-    });
-  }
-
-  /** One that is about to be a file is found in incoming when it is one. */
-  #takeArrival(queueId: string, known?: Envelope): void {
-    if (this.#active.has(queueId) || this.#store.residents?.activate(queueId) !== true) return;
-    const envelope = known ?? this.#files.arrival(queueId);
-    if (envelope !== undefined) this.#begin(queueId, { envelope, forcedExpire: false, unthrottle: false }, false);
-    else this.#becomeFile(queueId);
-  }
-
-  /** What cannot be dealt with as it is becomes a file, and is dealt with as one. */
-  #becomeFile(queueId: string): void {
-    this.#store.residents!.settle(queueId).then(() => {
-      this.#files.renew(queueId);
-      this.scanIncoming();
-    }, (error: Error) => {
-      this.#tools.log.warning(`${queueId}: ${error.message}`);
-      this.#later(queueId);
-    });
-  }
-
-  /** Stays where it is, and is tried again. */
-  #later(queueId: string): void {
-    this.#tools.clock.after(this.#view.minimal_backoff_time * 1000, () => this.#arrived(queueId), true);
-  }
-
-  #takeFile(candidate: Candidate): void {
-    const { queueId } = candidate;
-    const read = this.#active.has(queueId) || this.#store.residents?.waits(queueId) === true ? undefined : this.#files.take(candidate);
-    if (read !== undefined) this.#begin(queueId, read, candidate.queue === 'deferred' || this.#isOld(read.envelope));
-  }
-
-  /** What an earlier queue manager had in hand is in incoming, but is not new. */
-  #isOld({ arrivalTime }: Envelope): boolean {
-    return this.#tools.clock.now() / 1000 > arrivalTime.seconds + this.#view.minimal_backoff_time;
-  }
-
   #begin(queueId: string, { envelope, forcedExpire, unthrottle }: TakenFile, again: boolean): void {
     const { log, clock } = this.#tools;
     const message = activeMessage(queueId, envelope, { forcedExpire, again }, clock.now());
-    this.#active.set(queueId, message);
-    if (again) this.#activeAgain++;
+    this.#active.add(message);
     const sender = envelope.sender ? quote822Local(envelope.sender) : '';
     let left = 0;
     for (const { done } of envelope.recipients) if (!done) left++;
@@ -443,12 +321,8 @@ export class Manager {
   #close(message: ActiveMessage): void {
     if (--message.open > 0 || this.#phase === 'over') return;
     if (!finish(message, this.#lifecycle)) return void this.#conclude(message);
-    this.#leave(message);
-    if (this.#arrivals.length > 0 || this.#feeder.isScanning) this.#feed();
-  }
-
-  #leave({ queueId, again }: ActiveMessage): void {
-    if (this.#active.delete(queueId) && again) this.#activeAgain--;
+    this.#active.remove(message);
+    if (this.#intake.isWaiting) this.#intake.feed();
   }
 
   async #conclude(message: ActiveMessage): Promise<void> {
@@ -457,12 +331,12 @@ export class Manager {
       await conclude(message, this.#lifecycle);
     } catch (error) {
       this.#tools.log.warning(`${message.queueId}: ${(error as Error).message}`);
-      if (this.#store.residents?.has(message.queueId) === true) this.#later(message.queueId);
+      if (this.#store.residents?.has(message.queueId) === true) this.#intake.later(message.queueId);
       else this.#files.wait(message.queueId);
     }
     this.#concluding--;
-    this.#leave(message);
+    this.#active.remove(message);
     this.#settle();
-    this.#feed();
+    this.#intake.feed();
   }
 }

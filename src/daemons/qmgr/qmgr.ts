@@ -1,8 +1,8 @@
 /**
  * qmgr(8): takes mail from incoming and deferred into the active queue, asks where it goes, and hands it to delivery agents.
  *
- * One process per queue runs it. The parts: feeder.ts (what becomes active), message.ts (recipients by destination), scheduler.ts
- * (what goes next; pure), lifecycle.ts (what happens afterwards), manager.ts (puts them together).
+ * One process per queue runs it. The parts: feeder.ts (which file is next), intake.ts (what becomes active when), message.ts (recipients
+ * by destination), scheduler.ts (what goes next; pure), lifecycle.ts (what happens afterwards), manager.ts (puts them together).
  */
 import { growHeapSlowly } from '../../host/memory.ts';
 import { serveTrigger } from './trigger.ts';
