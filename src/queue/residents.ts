@@ -6,7 +6,7 @@
  * segment given up. Agents that have the message meanwhile go on marking in the segment; what they marked is copied when they
  * answer.
  */
-import { close, closeSync, constants, fchmodSync, fsync, open as openFile, openSync, writeSync } from 'node:fs';
+import { close, closeSync, constants, fchmodSync, fsync, open as openFile, openSync, renameSync, writeSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { recordType } from '../message/record.ts';
 import type { DirectorySync } from './directory-sync.ts';
@@ -55,7 +55,10 @@ export function openResident({ queueId, place, active }: Pick<Resident, 'queueId
   return openPlace(place, { queue: active ? 'active' : 'incoming', queueId }, options, root);
 }
 
-/** Write an image into an empty file and give it a name in a queue: durable when this resolves. Rejects with QueueTrouble. */
+/**
+ * Write an image into an empty file and give it a name in a queue: durable when this resolves. Rejects with QueueTrouble; then the queue
+ * does not have the file, whose message is still in the journal and would be delivered twice.
+ */
 export async function writeMessage(image: Buffer, source: string, target: string, sync: DirectorySync): Promise<void> {
   try {
     const fd = await openAsync(source, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_TRUNC);
@@ -68,7 +71,10 @@ export async function writeMessage(image: Buffer, source: string, target: string
       await closeAsync(fd);
     }
     moveFile(source, target);
-    await sync.sync(target.slice(0, target.lastIndexOf('/')));
+    await sync.sync(target.slice(0, target.lastIndexOf('/'))).catch((error: Error) => {
+      renameSync(target, source);
+      throw error;
+    });
   } catch (error) {
     throw QueueTrouble.from(error, `write queue file ${target}`);
   }
