@@ -30,6 +30,8 @@ export interface Delivery {
   content(): AsyncIterable<Buffer>;
   /** The same as one piece, where the message is in memory anyway; undefined: ask for content(). */
   contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>): Buffer | undefined;
+  /** The content with CRLF line ends, each piece only until the next one is asked for. */
+  contentWire(): AsyncIterable<Buffer>;
 }
 
 /** What the skeleton gives a daemon, as far as the frame needs it. */
@@ -194,6 +196,10 @@ class OpenDelivery implements Delivery {
 
   // Agents take it out of the delivery and pass it around.
   readonly content = (): AsyncIterable<Buffer> => this.file.content({ offset: this.request.dataOffset });
+
+  contentWire(): AsyncIterable<Buffer> {
+    return this.file.content({ offset: this.request.dataOffset, lineEnd: '\r\n', transient: true });
+  }
 
   contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>): Buffer | undefined {
     return this.file.contentNow?.({ lineEnd, offset: this.request.dataOffset });

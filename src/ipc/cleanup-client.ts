@@ -6,6 +6,7 @@
  * gathered and written once per turn of the event loop.
  */
 import net from 'node:net';
+import { sharedReads } from '../host/reading.ts';
 import { recordType } from '../message/record.ts';
 import { RecordWriter } from '../message/record-writer.ts';
 import {
@@ -35,7 +36,7 @@ class CleanupConnection {
   #waiting: Waiting | undefined;
 
   constructor(path: string, limits: ConnectionLimits, released: () => void) {
-    this.socket = net.connect({ path });
+    this.socket = net.connect({ ...sharedReads, path });
     let trouble = 'connection closed';
     this.socket.setTimeout(limits.timeout);
     this.socket.on('error', (error) => { trouble = error.message; });

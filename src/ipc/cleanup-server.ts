@@ -108,7 +108,7 @@ class CleanupConversation {
       const session = await this.#cleanup.open(options);
       if (this.#socket.destroyed) return session.abort();
       this.#session = session;
-      this.#reader = new RecordReader({ maximumLength: recordLimit });
+      this.#reader = new RecordReader({ maximumLength: recordLimit, inParts: contentChunkRecord });
       this.#socket.write(encode(cleanupService.requests.open.reply, { queueId: session.queueId }), 'latin1');
       if (rest.length === 0) return;
       this.#reader.feed(rest);

@@ -8,6 +8,7 @@
  * A trunk that breaks answers `write` for every message on it, sent or not: none of them is ever sent a second time.
  */
 import net from 'node:net';
+import { sharedReads } from '../host/reading.ts';
 import { flushLogs } from '../log/turn.ts';
 import type { TimeValue } from '../text/time.ts';
 import { cleanupService, cleanupStatus, type CleanupOptions, type CleanupSession } from './cleanup.ts';
@@ -76,7 +77,7 @@ export class Trunk implements MessageTrunk {
     this.options = options;
     this.ready = new Promise((resolve, reject) => { this.#settle = { resolve, reject }; });
     this.ready.catch(() => {});
-    const socket = net.connect({ path: options.path });
+    const socket = net.connect({ ...sharedReads, path: options.path });
     this.#socket = socket;
     let trouble = 'connection closed';
     socket.on('error', (error) => { trouble = error.message; });

@@ -6,6 +6,7 @@
  * master within moments; every request of our services may safely be asked twice).
  */
 import net from 'node:net';
+import { sharedReads } from '../host/reading.ts';
 import { attribute, decode, encode, ShapeTrouble, type Shape } from './shape.ts';
 import { ServiceTrouble, type Calls, type ServiceDeclaration } from './service.ts';
 import { TurnWriter } from './turn-writer.ts';
@@ -66,7 +67,7 @@ export class ServiceConnection {
 
   #open(): void {
     this.#pause = undefined;
-    const socket = net.connect({ path: this.#path });
+    const socket = net.connect({ ...sharedReads, path: this.#path });
     this.#socket = socket;
     this.#writer = new TurnWriter(socket);
     this.#greeted = false;

@@ -9,6 +9,7 @@
  * socket to connect to, the whole line is AgentTrouble at once.
  */
 import net from 'node:net';
+import { sharedReads } from '../host/reading.ts';
 import { AgentConnection, type Job } from './deliver-connection.ts';
 import type { DeliveryReply, DeliveryRequest } from './deliver.ts';
 import { JobLine } from './deliver-line.ts';
@@ -144,7 +145,7 @@ export class DeliverPool {
 
   #call(): void {
     while (this.#pause === undefined && this.#calling.size < callingLimit && this.#line.length > (this.#calling.size === 0 ? 0 : this.#calling.size * this.#slots)) {
-      this.#calling.add(new AgentConnection(net.connect({ path: this.#path }), this.#limits, this));
+      this.#calling.add(new AgentConnection(net.connect({ ...sharedReads, path: this.#path }), this.#limits, this));
     }
   }
 

@@ -28,6 +28,8 @@ export interface RecordReaderOptions {
   readonly followPointers?: boolean;
   /** leave out padding records */
   readonly skipPadding?: boolean;
+  /** records of this type come in as many parts as it takes, as soon as something of them is there, and may be of any length */
+  readonly inParts?: number;
 }
 
 const more: RecordStep = { kind: 'more' };
@@ -52,12 +54,16 @@ export class RecordReader {
   readonly #maximumLength: number;
   readonly #followPointers: boolean;
   readonly #skipPadding: boolean;
+  readonly #inParts: number | undefined;
+  /** Bytes of the record at hand that are still to come, where it comes in parts. */
+  #partsLeft = 0;
 
   constructor(options: RecordReaderOptions = {}) {
     this.#offset = options.offset ?? 0;
     this.#maximumLength = Math.min(options.maximumLength ?? maximumPayload, maximumPayload);
     this.#followPointers = options.followPointers ?? false;
     this.#skipPadding = options.skipPadding ?? false;
+    this.#inParts = options.inParts;
   }
 
   /** Offset of the next record. */
@@ -106,6 +112,7 @@ export class RecordReader {
   }
 
   #read(): RecordStep {
+    if (this.#partsLeft > 0) return this.#part();
     if (this.#available < this.#wanted) return this.#starved(this.#missing);
     this.#gather();
     if (this.#available === 0) return this.#ended ? endOfInput : more;
@@ -120,6 +127,7 @@ export class RecordReader {
       length |= (byte & 0x7f) << shift;
       if (byte < 0x80) break;
     }
+    if (type === this.#inParts && length > 0) return this.#firstPart(head, length);
     if (length > this.#maximumLength) return this.#bad(`illegal length ${length}, record type ${type}`);
     if (head + length > this.#available) {
       this.#wanted = head + length;
@@ -137,6 +145,26 @@ export class RecordReader {
     this.#offset += head + length;
     this.#wanted = 0;
     return { kind: 'record', record };
+  }
+
+  #firstPart(head: number, length: number): RecordStep {
+    this.#at += head;
+    this.#available -= head;
+    this.#offset += head;
+    this.#partsLeft = length;
+    return this.#part();
+  }
+
+  /** What has come of it. Chunks are not joined. */
+  #part(): RecordStep {
+    if (this.#available === 0) return this.#starved(`in data, record type ${this.#inParts}`);
+    if (this.#at === this.#chunk.length) {
+      this.#chunk = this.#later.shift()!;
+      this.#at = 0;
+    }
+    const length = Math.min(this.#partsLeft, this.#chunk.length - this.#at);
+    this.#partsLeft -= length;
+    return this.#take(this.#inParts!, 0, length);
   }
 
   #starved(what: string): RecordStep {

@@ -6,6 +6,7 @@
  */
 import { constants } from 'node:os';
 import net from 'node:net';
+import { sharedReads } from '../host/reading.ts';
 import { errnoText, errorText } from '../host/libc.ts';
 import type { Ticker } from './ticker.ts';
 
@@ -45,7 +46,7 @@ export async function connectUnix(path: string, options: ConnectOptions): Promis
 
 function attempt(where: net.NetConnectOpts, { ticker, timeout }: ConnectOptions): Promise<Connected | { bindTrouble: ConnectTrouble }> {
   return new Promise((resolve) => {
-    const socket = new net.Socket({ allowHalfOpen: true });
+    const socket = new net.Socket({ ...sharedReads, allowHalfOpen: true });
     socket.on('error', (error: NodeJS.ErrnoException) => {
       timer?.cancel();
       const trouble = { code: error.code ?? '', text: errorText(error) };

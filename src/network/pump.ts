@@ -90,6 +90,15 @@ export class Pump<Step extends { readonly kind: string }> {
     return new Promise((resolve) => { this.waiters.push(resolve); });
   }
 
+  /** Resolves when the kernel has all that was written, or the peer is gone: memory that was written may be used again. */
+  emptied(): Promise<void> {
+    const { socket } = this;
+    if (socket.destroyed || socket.writableLength === 0) return Promise.resolve();
+    // After a close what was written still leaves, for a while.
+    if (socket.writableEnded) return new Promise((resolve) => { socket.once('close', () => resolve()); });
+    return new Promise((resolve) => { socket.write('', () => resolve()); });
+  }
+
   /** Go on over another stream (TLS over the first). */
   adopt(socket: net.Socket): void {
     this.detach();

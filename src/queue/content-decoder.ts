@@ -38,11 +38,13 @@ export class ContentDecoder {
     return this.#head === 0;
   }
 
-  /** The content bytes of the next piece. After `seek`, `done` or `trouble` the rest of the piece is left alone. */
-  decode(piece: Buffer): Buffer {
+  /**
+   * The content bytes of the next piece. After `seek`, `done` or `trouble` the rest of the piece is left alone. `desk`: where to put them,
+   * `decodedRoom(piece.length)` bytes long or more.
+   */
+  decode(piece: Buffer, desk?: Buffer): Buffer {
     this.seek = undefined;
-    // A record's head takes at least as much room as the line end put behind its payload; one head may have come before.
-    const out = Buffer.allocUnsafe(piece.length + 2);
+    const out = desk ?? Buffer.allocUnsafe(decodedRoom(piece.length));
     let at = 0;
     let put = 0;
     while (at < piece.length && !this.#stopped()) {
@@ -124,6 +126,11 @@ export class ContentDecoder {
     else if (offset > 0 && offset <= this.#lastJump && ++this.#reverseJumps > reverseJumpLimit) this.trouble = 'too many reverse jump records';
     else if (offset > 0) this.seek = this.#lastJump = offset;
   }
+}
+
+/** A record's head takes at least as much room as the line end put behind its payload; one head may have come before. */
+export function decodedRoom(length: number): number {
+  return length + 2;
 }
 
 const contentTypes: ReadonlySet<number> = new Set([

@@ -61,7 +61,7 @@ test('records are the same however the content is cut', () => {
     const whole = new ContentRecords({ lineEnd, lineLimit });
     const cut = new ContentRecords({ lineEnd, lineLimit });
     const want = Buffer.concat([whole.records(bytes), whole.end()]);
-    const got = Buffer.concat([...pieces(bytes, places).map((piece) => cut.records(piece)), cut.end()]);
+    const got = Buffer.concat([...pieces(bytes, places).map((piece) => Buffer.from(cut.records(piece))), cut.end()]);
     assert.deepEqual(got, want);
     assert.equal(cut.length, whole.length);
   }));
@@ -121,7 +121,7 @@ for (const [name, chunks, lineEnd, want] of [
 ] as const) {
   test(`a stray CR becomes a space: ${name}`, () => {
     const records = new ContentRecords({ lineEnd, replaceStray: true });
-    const bytes = Buffer.concat([...chunks.map((chunk) => records.records(Buffer.from(chunk, 'latin1'))), records.end(), encodeRecord(recordType.end)]);
+    const bytes = Buffer.concat([...chunks.map((chunk) => Buffer.from(records.records(Buffer.from(chunk, 'latin1')))), records.end(), encodeRecord(recordType.end)]);
     let text = '';
     for (const step of recordsOf(bytes)) if (step.kind === 'record' && step.record.type === recordType.normal) text += `${recordText(step.record)}\n`;
     assert.equal(text, want);

@@ -1,7 +1,8 @@
 /**
  * From message bytes to content records: N for a line, L for a piece of a line that is longer than the limit.
  *
- * Fed with chunks cut anywhere; each call gives back the records of the lines that are complete, in one Buffer. A line of
+ * Fed with chunks cut anywhere; each call gives back the records of the lines that are complete, in one Buffer that is only good until
+ * the next call: all share the memory. A line of
  * `lineLimit` bytes or more becomes L records of just that many, and an N record with what remains (line_length_limit; the cut is
  * invisible to readers). No object per line; memory is bounded by the chunk and one line.
  */
@@ -59,35 +60,41 @@ export class ContentRecords {
 
   /** The records of all lines that end in this chunk, and of what of the last line is beyond the limit. */
   records(chunk: Buffer): Buffer {
-    const input = this.#partial.length === 0 ? chunk : Buffer.concat([this.#partial, chunk]);
-    const out = desk(this.#room(input));
+    const out = desk(this.#room(this.#partial.length + chunk.length));
+    if (this.#partial.length === 0) return out.subarray(0, this.#records(chunk, out, 0));
+    // Only the line at hand is joined, not all that comes behind it.
+    const end = chunk.indexOf(lf) + 1;
+    if (end === 0) return out.subarray(0, this.#records(Buffer.concat([this.#partial, chunk]), out, 0));
+    const put = this.#records(Buffer.concat([this.#partial, chunk.subarray(0, end)]), out, 0);
+    return out.subarray(0, end === chunk.length ? put : this.#records(chunk.subarray(end), out, put));
+  }
+
+  #records(input: Buffer, out: Buffer, put: number): number {
     this.#stray = this.#replaceStray && this.#hasStray(input);
-    let put = 0;
     let at = 0;
-    for (let end = input.indexOf(lf, this.#partial.length); end >= 0; end = input.indexOf(lf, at)) {
+    for (let end = input.indexOf(lf); end >= 0; end = input.indexOf(lf, at)) {
       put = this.#line(input, at, end, out, put);
       at = end + 1;
     }
     const rest = this.#beyond(input, at, out, put);
     this.#partial = rest.at < input.length ? Buffer.from(input.subarray(rest.at)) : nothing;
-    return Buffer.from(out.subarray(0, rest.put));
+    return rest.put;
   }
-
 
   /** The records of a last line without line end: it becomes a line (N), or with `open` stays one without end (L). */
   end(open = false): Buffer {
     const input = this.#partial;
     if (input.length === 0 && (open || !this.#open)) return nothing;
     this.#stray = this.#replaceStray && input.includes(cr);
-    const out = Buffer.allocUnsafe(this.#room(input));
+    const out = Buffer.allocUnsafe(this.#room(input.length));
     const { at, put } = this.#pieces(input, 0, input.length, out, 0);
     this.#partial = nothing;
     return out.subarray(0, this.#put(open ? recordType.partial : recordType.normal, input, at, input.length, out, put));
   }
 
   // A line grows by its head less its LF, a piece of a long line by its head.
-  #room(input: Buffer): number {
-    return input.length * 2 + longestHead * (2 + Math.ceil(input.length / this.#limit));
+  #room(length: number): number {
+    return length * 2 + longestHead * (3 + Math.ceil(length / this.#limit));
   }
 
   #line(input: Buffer, at: number, end: number, out: Buffer, put: number): number {
@@ -139,5 +146,5 @@ export class ContentRecords {
 /** Records of a whole content that is in memory. */
 export function recordsFromContent(content: Buffer, options: ContentRecordsOptions): Buffer[] {
   const records = new ContentRecords(options);
-  return [records.records(content), records.end()].filter(({ length }) => length > 0);
+  return [Buffer.from(records.records(content)), records.end()].filter(({ length }) => length > 0);
 }

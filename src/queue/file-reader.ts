@@ -8,13 +8,24 @@ import { closeSync, fchmodSync, fstatSync, openSync, read, readSync, writeSync, 
 import { tryLock, type LockStrength } from '../host/locks.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { recordType, type QueueRecord } from '../message/record.ts';
-import { ContentDecoder } from './content-decoder.ts';
+import { ContentDecoder, decodedRoom } from './content-decoder.ts';
 import { expireMode, ownerMask, readyMode, unthrottleMode } from './open-ok.ts';
 import { contentOffset, readEnvelope, type QueueFileBytes } from './queue-envelope.ts';
 import { RecordFile, recordsUntilEnd } from './record-file.ts';
 import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from './store.ts';
 
 const chunkSize = 64 << 10;
+
+/** Where a large file is read and decoded, piece by piece; used again, for V8 would collect garbage all the time because of them. */
+interface Desk { readonly read: Buffer; readonly decoded: Buffer }
+
+const deskSize = 128 << 10;
+const desksKept = 16;
+const desks: Desk[] = [];
+
+function newDesk(): Desk {
+  return { read: Buffer.allocUnsafeSlow(deskSize), decoded: Buffer.allocUnsafeSlow(decodedRoom(deskSize)) };
+}
 
 export class FileReader implements MessageReader {
   readonly queue: QueueName;
@@ -55,12 +66,19 @@ export class FileReader implements MessageReader {
   }
 
   async *content(options: ContentOptions = {}): AsyncGenerator<Buffer, void, undefined> {
-    const decoder = new ContentDecoder(options.lineEnd);
-    let position = options.offset ?? contentOffset(this.#bytes);
+    const desk = options.transient ? desks.pop() ?? newDesk() : undefined;
+    try {
+      yield* this.#decoded(new ContentDecoder(options.lineEnd), options.offset ?? contentOffset(this.#bytes), desk);
+    } finally {
+      if (desk !== undefined && desks.length < desksKept) desks.push(desk);
+    }
+  }
+
+  async *#decoded(decoder: ContentDecoder, position: number, desk: Desk | undefined): AsyncGenerator<Buffer, void, undefined> {
     while (!decoder.done) {
-      const piece = await this.#piece(position);
+      const piece = await this.#piece(position, desk?.read);
       if (piece.length === 0) throw this.#corrupt(decoder.between ? 'missing end of content' : 'unexpected EOF in data');
-      const bytes = decoder.decode(piece);
+      const bytes = decoder.decode(piece, desk?.decoded);
       if (decoder.trouble !== undefined) throw this.#corrupt(decoder.trouble);
       position = decoder.seek ?? position + piece.length;
       if (bytes.length > 0) yield bytes;
@@ -68,14 +86,11 @@ export class FileReader implements MessageReader {
   }
 
   /** The next piece of the file; a small file comes at once, without a turn through the thread pool. */
-  #piece(position: number): Buffer | Promise<Buffer> {
-    const length = Math.min(chunkSize, Math.max(this.size - position, 0));
-    if (this.size <= chunkSize) {
-      const piece = Buffer.allocUnsafe(length);
-      return piece.subarray(0, readSync(this.#fd, piece, 0, length, position));
-    }
+  #piece(position: number, desk: Buffer | undefined): Buffer | Promise<Buffer> {
+    const length = Math.min(desk?.length ?? chunkSize, Math.max(this.size - position, 0));
+    const piece = desk ?? Buffer.allocUnsafe(length);
+    if (this.size <= chunkSize) return piece.subarray(0, readSync(this.#fd, piece, 0, length, position));
     return new Promise((resolve, reject) => {
-      const piece = Buffer.allocUnsafe(length);
       read(this.#fd, piece, 0, length, position, (error, count) => (error ? reject(error) : resolve(piece.subarray(0, count))));
     });
   }

@@ -25,6 +25,23 @@ const vectorLimit = 1024;
 
 const readyMode = 0o700;
 
+/** Large pieces are copied into blocks that are used again: V8 would collect garbage all the time because of them. */
+const largePiece = 16 << 10;
+const blocksKept = 32;
+const blocks: Buffer[] = [];
+
+/** A copy: whoever writes may use the memory again. */
+function blockOf(bytes: Buffer): Buffer {
+  if (bytes.length < largePiece || bytes.length > blockSize) return Buffer.from(bytes);
+  const block = blocks.pop() ?? Buffer.allocUnsafeSlow(blockSize);
+  return block.subarray(0, bytes.copy(block));
+}
+
+/** Nobody reads it any more. */
+function giveBack({ buffer, byteOffset }: Buffer): void {
+  if (byteOffset === 0 && buffer.byteLength === blockSize && blocks.length < blocksKept) blocks.push(Buffer.from(buffer));
+}
+
 interface Patch { readonly offset: number; readonly bytes: Buffer }
 
 export class FileWriter implements MessageWriter {
@@ -64,7 +81,7 @@ export class FileWriter implements MessageWriter {
   write(bytes: Buffer): void {
     this.#offset += bytes.length;
     if (this.trouble !== undefined) return;
-    this.#waiting.push(bytes);
+    this.#waiting.push(blockOf(bytes));
     this.#waitingLength += bytes.length;
     if (this.#waitingLength >= blockSize || this.#waiting.length >= vectorLimit) this.#launch();
   }
@@ -135,8 +152,9 @@ export class FileWriter implements MessageWriter {
   // A short write has a reason (disk full, file size limit) that the next one tells.
   #landed(pieces: Buffer[], count: number, length: number): void {
     this.#written += count;
-    if (count < length) this.#fly(after(pieces, count));
-    else if (this.#waitingLength >= blockSize || this.#waiting.length >= vectorLimit) this.#launch();
+    if (count < length) return this.#fly(after(pieces, count));
+    for (const piece of pieces) giveBack(piece);
+    if (this.#waitingLength >= blockSize || this.#waiting.length >= vectorLimit) this.#launch();
   }
 
   #quiet(): Promise<void> {
@@ -171,6 +189,7 @@ export class FileWriter implements MessageWriter {
     this.#patches = this.#patches.filter((patch) => !workIn(patch, rest, this.#written));
     writeAll(this.#fd, rest, this.#written);
     this.#written += rest.length;
+    giveBack(rest);
   }
 
   #moveToHold(): void {

@@ -47,7 +47,7 @@ export class JournalWriter implements MessageWriter {
   write(bytes: Buffer): void {
     if (this.#over) return;
     if (this.#file !== undefined) return this.#file.write(bytes);
-    this.#pieces.push(bytes);
+    this.#pieces.push(Buffer.from(bytes));
     this.#length += bytes.length;
     if (this.#length > this.#door.sizeLimit) this.#becomeFile();
   }

@@ -60,7 +60,7 @@ export interface MessageWriter {
   readonly arrival: TimeValue;
   /** Bytes written so far: the offset of the next record. */
   readonly offset: number;
-  /** The bytes are kept by reference until they are on their way to the disk: leave them alone. */
+  /** The bytes are copied: their memory may be used again. */
   write(bytes: Buffer): void;
   /** Overwrite earlier bytes (size record, pointers). */
   patch(offset: number, bytes: Buffer): void;
@@ -85,6 +85,8 @@ export interface ContentOptions {
   readonly lineEnd?: '\n' | '\r\n';
   /** Byte offset of the first content record, when the caller knows it (delivery requests say). */
   readonly offset?: number;
+  /** Each piece is only wanted until the next one is asked for: they may lie in the same place. Pieces end between CR and LF of no line end. */
+  readonly transient?: boolean;
 }
 
 /** A message opened for reading. Every method throws CorruptFile for what is no good queue file. */

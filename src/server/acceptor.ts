@@ -7,6 +7,7 @@
 import net from 'node:net';
 import { closeSync } from 'node:fs';
 import { dup } from '../host/descriptors.ts';
+import { shareReads } from '../host/reading.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock, Timer } from './clock.ts';
 
@@ -85,6 +86,7 @@ export class Acceptor {
     server.on('connection', (socket) => this.#accepted(socket, serverEnd));
     server.on('error', (error) => this.#failed(error));
     server.listen({ fd: dup(fd) });
+    shareReads(server, (socket) => this.#accepted(socket, serverEnd));
   }
 
   #accepted(socket: net.Socket, serverEnd: ServerEnd | undefined): void {

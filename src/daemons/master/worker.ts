@@ -23,9 +23,10 @@ export const firstDescriptor = 4;
 /**
  * Deaf to Node's debug signal; a young generation in which a message dies before it is looked at twice, collected without helping
  * threads (on two processors these cost more than they save), and functions that are made fast after a thousand messages instead of ten
- * thousand. tools/bundle.mjs has the same.
+ * thousand. The old generation, to which the buffers of large messages count, is not collected below 48 MB.
+ * tools/bundle.mjs has the same.
  */
-const nodeFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--single-threaded-gc', '--invocation-count-for-turbofan=1000'];
+const nodeFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--single-threaded-gc', '--invocation-count-for-turbofan=1000'];
 const isBuilt = import.meta.url.endsWith('.js');
 const script = fileURLToPath(new URL(`../child.${isBuilt ? 'cjs' : 'ts'}`, import.meta.url));
 

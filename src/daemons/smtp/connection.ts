@@ -30,6 +30,8 @@ export interface Content {
   readonly whole?: () => Buffer | undefined;
   /** With LF line ends. */
   readonly pieces: () => AsyncIterable<Buffer>;
+  /** With CRLF line ends, none of them cut, each piece in the place of the one before. */
+  readonly wire?: () => AsyncIterable<Buffer>;
 }
 
 /** How a message ended: `orderly` in agreement with the server, `broken` not, `stale` before it began. */
@@ -235,17 +237,32 @@ export class Connection {
 
   private async stream(load: Load): Promise<void> {
     try {
-      for await (const chunk of load.content.pieces()) {
-        this.pump.tell(() => this.machine.content(chunk));
-        if (this.pump.full) await this.pump.drained();
-        if (this.gone) return;
-      }
+      if (load.content.wire !== undefined) await this.streamWire(load.content.wire());
+      else await this.streamPieces(load.content.pieces());
+      if (this.gone) return;
       this.pump.tell(() => {
         this.machine.contentEnd();
         this.said();
       });
     } catch (error) {
       this.pump.tell(() => this.machine.contentFailed(this.verdictOn(error as Error, load)));
+    }
+  }
+
+  private async streamPieces(pieces: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of pieces) {
+      this.pump.tell(() => this.machine.content(chunk));
+      if (this.pump.full) await this.pump.drained();
+      if (this.gone) return;
+    }
+  }
+
+  /** Each piece lies where the next one will. */
+  private async streamWire(pieces: AsyncIterable<Buffer>): Promise<void> {
+    for await (const chunk of pieces) {
+      this.pump.tell(() => this.machine.contentWire(chunk));
+      await this.pump.emptied();
+      if (this.gone) return;
     }
   }
 

@@ -270,7 +270,7 @@ export class Errand {
     const { settings } = this.tools;
     const { delivery } = this;
     const headers = addedHeaders(settings, delivery.request);
-    if (headers === '' && !convert) return { whole: () => delivery.contentNow('\r\n'), pieces: delivery.content };
+    if (headers === '' && !convert) return { whole: () => delivery.contentNow('\r\n'), pieces: delivery.content, wire: () => delivery.contentWire() };
     return {
       pieces: () => {
         const content = headers === '' ? delivery.content() : withFront(headers, delivery.content());

@@ -9,6 +9,20 @@ function encode(text: string, limit = 998, step = text.length || 1): string {
   return out + encoder.end();
 }
 
+/** With CRLF line ends, none of them cut. */
+function encodeWire(text: string, limit: number, step: number): string {
+  const encoder = new ContentEncoder(limit);
+  const wire = text.replaceAll('\n', '\r\n');
+  let out = '';
+  for (let at = 0; at < wire.length; ) {
+    let end = Math.min(at + step, wire.length);
+    if (wire[end - 1] === '\r' && wire[end] === '\n') end++;
+    out += Buffer.concat(encoder.wire(Buffer.from(wire.slice(at, end), 'latin1'))).toString('latin1');
+    at = end;
+  }
+  return out + encoder.end();
+}
+
 for (const [name, input, want, limit] of [
   ['lines', 'a\nb\n', 'a\r\nb\r\n', 998],
   ['no last line end', 'a\nb', 'a\r\nb\r\n', 998],
@@ -26,7 +40,15 @@ for (const [name, input, want, limit] of [
   const whole = wireForm(Buffer.from(input.replaceAll('\n', '\r\n'), 'latin1'), limit);
   if (limit > 0 && input.split('\n').some((line) => line.length > limit)) assert.equal(whole, undefined);
   else assert.equal(Buffer.concat(whole!).toString('latin1'), want);
-  for (const step of [1, 2, 3, 1000]) assert.equal(encode(input, limit, step), want);
+  for (const step of [1, 2, 3, 1000]) {
+    assert.equal(encode(input, limit, step), want);
+    assert.equal(encodeWire(input, limit, step), want);
+  }
+});
+
+test('content: what needs no change in wire form is not copied', () => {
+  const chunk = Buffer.from('one\r\ntwo');
+  assert.equal(new ContentEncoder(998).wire(chunk)[0], chunk);
 });
 
 test('content in one piece: many dots are one piece, few are copied nowhere', () => {

@@ -191,17 +191,29 @@ export class SmtpClient implements Machine<ClientStep> {
 
   /** The next piece of the content, with LF line ends. */
   content(chunk: Buffer): void {
+    this.encode(chunk.length, (encoder) => [encoder.encode(chunk)]);
+    if (this.pieceBytes >= pieceSize) this.flushPieces();
+  }
+
+  /** The same with CRLF line ends, not cut inside of one. Sent at once: when the stream has taken all, the chunk is not wanted any more. */
+  contentWire(chunk: Buffer): void {
+    this.encode(chunk.length, (encoder) => encoder.wire(chunk));
+    const { pieces } = this;
+    this.pieces = [];
+    this.pieceBytes = 0;
+    for (const bytes of pieces) this.talk.emit({ kind: 'send', bytes });
+  }
+
+  private encode(length: number, encoded: (encoder: ContentEncoder) => readonly Buffer[]): void {
     const { talk, exchange } = this;
     if (!exchange?.streaming) return;
     const encoder = this.encoder ??= new ContentEncoder(talk.settings.lineLimit);
     const { broken } = encoder;
-    const piece = encoder.encode(chunk);
+    this.pieces.push(...encoded(encoder));
+    this.pieceBytes += length;
     if (encoder.broken && !broken) talk.log('info', `${this.queueId}: breaking line > ${talk.settings.lineLimit} bytes with <CR><LF>SPACE`);
-    if (talk.settings.perRequestDeadline) talk.extend((piece.length / talk.settings.minDataRate) * 1000);
+    if (talk.settings.perRequestDeadline) talk.extend((length / talk.settings.minDataRate) * 1000);
     else talk.armFor(talk.settings.timeouts.dataTransfer);
-    this.pieces.push(piece);
-    this.pieceBytes += piece.length;
-    if (this.pieceBytes >= pieceSize) this.flushPieces();
   }
 
   /**

@@ -1,0 +1,51 @@
+/**
+ * Sockets whose reads share memory.
+ *
+ * Node makes a buffer of 64 kB for each read of a socket, and V8 collects garbage early because of such buffers. Here all sockets of
+ * the process read into one place, and what came is copied into a block that many reads share; whoever reads owns what
+ * comes, as ever. A slice that is kept keeps its block, at most `blockSize` bytes.
+ */
+import net from 'node:net';
+
+const deskSize = 64 << 10;
+const blockSize = 64 << 10;
+/** What is larger has memory of its own. */
+const largeRead = blockSize >> 2;
+
+const desk = Buffer.allocUnsafeSlow(deskSize);
+let block = Buffer.allocUnsafeSlow(blockSize);
+let used = 0;
+
+/** The first `length` bytes on the desk, taken off it. */
+function taken(length: number): Buffer {
+  if (length > largeRead) return Buffer.from(desk.subarray(0, length));
+  if (used + length > blockSize) {
+    block = Buffer.allocUnsafeSlow(blockSize);
+    used = 0;
+  }
+  desk.copy(block, used, 0, length);
+  return block.subarray(used, used += length);
+}
+
+function told(this: net.Socket, length: number): boolean {
+  return this.push(taken(length));
+}
+
+/** Put among the options of a new socket. */
+export const sharedReads: Pick<net.SocketConstructorOpts, 'onread'> = { onread: { buffer: desk, callback: told } };
+
+interface ServerHandle { onconnection?: (status: number, client: object | undefined) => void }
+
+/**
+ * Let a listening server make sockets with shared reads. Node has no option for that: where the server is not as we know it, its
+ * sockets are Node's own, and 'connection' tells of them as before.
+ */
+export function shareReads(server: net.Server, accepted: (socket: net.Socket) => void): void {
+  const handle = (server as unknown as { _handle?: ServerHandle | null })._handle;
+  const usual = handle?.onconnection;
+  if (!handle || typeof usual !== 'function') return;
+  handle.onconnection = function (status, client) {
+    if (status !== 0 || client === undefined) return usual.call(this, status, client);
+    accepted(new net.Socket({ ...sharedReads, handle: client, allowHalfOpen: true, readable: true, writable: true } as net.SocketConstructorOpts));
+  };
+}
