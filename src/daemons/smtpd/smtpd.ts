@@ -24,6 +24,7 @@ import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { lowerAscii, splitList } from '../../text/ascii.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { compileList } from './access/evaluate.ts';
+import { openRelay } from './access/relay-guard.ts';
 import { createResolver, type Resolved } from './access/resolver.ts';
 import { accessParameters, type AccessSetup, type MailDomain } from './access/setup.ts';
 import type { AccessState, Client, Restriction } from './access/state.ts';
@@ -80,9 +81,12 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver): Hall {
   const { config, log, clock, services } = tools;
   const view = config.view(parameters);
   const setup = accessSetup(tools, context, dns);
+  const classText = restrictionClasses(tools);
+  const relay = openRelay([config.text('smtpd_relay_restrictions'), config.text('smtpd_recipient_restrictions')], classText);
+  if (relay !== undefined) log.fatal(relay);
   const policy = new Policy(setup, {
     text: (name) => config.text(name),
-    classText: restrictionClasses(tools),
+    classText,
     delayReject: view.smtpd_delay_reject, relayBeforeRecipient: view.smtpd_relay_before_recipient_restrictions,
     rejectUnlistedRecipient: view.smtpd_reject_unlisted_recipient, rejectUnlistedSender: view.smtpd_reject_unlisted_sender,
   });
