@@ -42,6 +42,7 @@ export class PlaceReader implements MessageReader {
   readonly source: Buffer;
   readonly #place: Place;
   #segment: OpenSegment | undefined;
+  #confirmed = false;
   #locked: boolean;
 
   constructor(segment: OpenSegment, place: Place, image: Buffer, { queue, queueId, path = placeText(place) }: Where, locked: boolean) {
@@ -119,13 +120,21 @@ export class PlaceReader implements MessageReader {
   #put(offset: number, type: number): void {
     try {
       const { fd } = this.#open();
-      confirm(fd, this.#place);
+      this.#confirm(fd);
       byte[0] = type;
       writeSync(fd, byte, 0, 1, this.#place.offset + offset);
     } catch (error) {
       throw QueueTrouble.from(error, `update ${this.path}`);
     }
     this.source[offset] = type;
+  }
+
+  /** The marks of many recipients are made without a pause: one look is enough for all. */
+  #confirm(fd: number): void {
+    if (this.#confirmed) return;
+    confirm(fd, this.#place);
+    this.#confirmed = true;
+    queueMicrotask(() => { this.#confirmed = false; });
   }
 
   #open(): OpenSegment {
