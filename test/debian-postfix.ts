@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os';
 import { createDirectories } from '../src/server/mail-directories.ts';
 import { eventually, type InstanceOptions } from './instance.ts';
 
-const daemons = '/usr/lib/postfix/sbin';
+/** Another build of Postfix, for those who have one. */
+const daemons = process.env['POSTFIX_DAEMONS'] ?? '/usr/lib/postfix/sbin';
 
 /** Why there is none on this machine; false: there is one. */
 export function noDebianPostfix(): string | false {

@@ -11,7 +11,7 @@ const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const module = new URL(`./${name}/${name}.${extension}`, import.meta.url);
 
 async function load(): Promise<Command> {
-  if (!/^[a-z]+$/.test(name) || !existsSync(module)) throw new Error('this command is not part of this release');
+  if (!/^[a-z]+(?:-[a-z]+)*$/.test(name) || !existsSync(module)) throw new Error('this command is not part of this release');
   return await import(module.href) as Command;
 }
 

@@ -36,5 +36,6 @@ function mydomain(configuration: Configuration): string {
 function mynetworks(configuration: Configuration): string {
   const protocols = inetProtocols(configuration.text('inet_protocols'));
   const addresses = ownAddresses(configuration.text('inet_interfaces'), protocols);
-  return addresses.length === 0 ? '' : ownNetworks(configuration.text('mynetworks_style'), addresses);
+  // The blank at the end is Postfix's.
+  return addresses.length === 0 ? '' : `${ownNetworks(configuration.text('mynetworks_style'), addresses)} `;
 }

@@ -15,8 +15,8 @@ interface Idna {
 const rules = { checkHyphens: true, checkBidi: true, checkJoiners: true, useSTD3ASCIIRules: true, verifyDNSLength: true };
 
 const functions: ReadonlyMap<string, DomainFunction> = new Map([
-  ['domain_to_ascii', (name) => (isAscii(name) ? name : (idna().toASCII(fromBytes(name), rules) ?? undefined))],
-  ['domain_to_utf8', (name) => (/xn--/i.test(name) && isAscii(name) ? toUnicode(name) : name)],
+  ['domain_to_ascii', (name) => (name === '' ? undefined : isAscii(name) ? name : (idna().toASCII(fromBytes(name), rules) ?? undefined))],
+  ['domain_to_utf8', (name) => (!isAscii(name) ? name : /xn--/i.test(name) ? toUnicode(name) : /^[A-Za-z0-9._-]*$/.test(name) ? name : undefined)],
 ]);
 
 export function domainFunction(name: string): DomainFunction | undefined {

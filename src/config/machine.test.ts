@@ -19,7 +19,10 @@ for (const [style, networks] of [
   ['class', '127.0.0.0/8 192.0.2.0/24 [::1]/128 [2001:db8::]/64'],
 ] as const) test(`mynetworks_style ${style}`, () => assert.equal(ownNetworks(style, own), networks));
 
-test('a style that is none is refused', () => assert.throws(() => ownNetworks('all', own), /bad mynetworks_style value: all/));
+test('a style that is none is refused, and so are two', () => {
+  assert.throws(() => ownNetworks('all', own), /unknown mynetworks mask style value "all" in "all"/);
+  assert.throws(() => ownNetworks('host, subnet', own), /bad mynetworks_style value: host, subnet; specify exactly one value/);
+});
 
 test('interfaces are chosen by name, address, or kind', () => {
   const ipv4 = { ipv4: true, ipv6: false };

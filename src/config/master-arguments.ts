@@ -6,29 +6,10 @@ import { splitNameValue } from './main-cf.ts';
 
 export interface ArgumentTrouble { readonly trouble: string }
 
-/**
- * Options apart from their values, `-vo` split into `-v -o`, braces taken off, `{ name = value }` as `name=value`: the form in
- * which `postconf -M` shows a row.
- */
+/** The same form as showArguments() gives, or the first trouble. */
 export function normalizeArguments(words: readonly string[]): { readonly args: readonly string[] } | ArgumentTrouble {
-  const args: string[] = [];
-  const rest = [...words];
-  const unbraced = (word: string): string => (word[0] === '{' ? withoutBraces(word) : word);
   try {
-    while (isOption(rest[0])) {
-      const word = rest.shift()!;
-      const value = word.indexOf('o', 1);
-      if (value < 0) {
-        args.push(word);
-        continue;
-      }
-      if (value > 1) args.push(word.slice(0, value));
-      args.push('-o');
-      const attached = word.slice(value + 1);
-      if (attached !== '') args.push(optionValue(attached));
-      else if (rest.length > 0) args.push(optionValue(rest.shift()!));
-    }
-    return { args: [...args, ...rest.map(unbraced)] };
+    return { args: showArguments(words, (trouble) => { throw new BadArgument(trouble); }) };
   } catch (error) {
     if (error instanceof BadArgument) return { trouble: error.message };
     throw error;
@@ -37,29 +18,56 @@ export function normalizeArguments(words: readonly string[]): { readonly args: r
 
 class BadArgument extends Error {}
 
+type Complain = (trouble: string) => void;
+
+/**
+ * Options apart from their values, `-vo` split into `-v -o`, braces taken off, `{ name = value }` as `name=value`: the form in
+ * which `postconf -M` shows a row. Goes on after a complaint with what can be made of the text.
+ */
+export function showArguments(words: readonly string[], complain: Complain): string[] {
+  const args: string[] = [];
+  const rest = [...words];
+  while (isOption(rest[0])) {
+    const word = rest.shift()!;
+    const value = word.indexOf('o', 1);
+    if (value < 0) {
+      args.push(word);
+      continue;
+    }
+    if (value > 1) args.push(word.slice(0, value));
+    args.push('-o');
+    const attached = word.slice(value + 1);
+    if (attached !== '') args.push(optionValue(attached, complain));
+    else if (rest.length > 0) args.push(optionValue(rest.shift()!, complain));
+  }
+  return [...args, ...rest.map((word) => (word[0] === '{' ? withoutBraces(word, complain) : word))];
+}
+
 function isOption(word: string | undefined): boolean {
   return word !== undefined && word[0] === '-' && word !== '--';
 }
 
-function optionValue(word: string): string {
+function optionValue(word: string, complain: Complain): string {
   if (word[0] !== '{') return word;
-  const inner = withoutBraces(word);
+  const inner = withoutBraces(word, complain);
   const pair = splitNameValue(inner);
-  if (typeof pair === 'string') throw new BadArgument(`${pair}: "${inner}" (write -o { name = value })`);
-  return `${pair[0]}=${pair[1]}`;
+  if (typeof pair !== 'string') return `${pair[0]}=${pair[1]}`;
+  complain(`${pair}: "${inner}" (write -o { name = value })`);
+  return inner;
 }
 
 /** The text within one pair of braces, without white space at its ends. */
-function withoutBraces(word: string): string {
+function withoutBraces(word: string, complain: Complain): string {
   let level = 0;
   for (let at = 0; at < word.length; at++) {
     if (word[at] === '{') level++;
     else if (word[at] === '}' && --level === 0) {
-      if (at < word.length - 1) throw new BadArgument(`syntax error after '}' in "${word}"`);
+      if (at < word.length - 1) complain(`syntax error after '}' in "${word}"`);
       return trimWhite(word.slice(1, at));
     }
   }
-  throw new BadArgument(`missing '}' in "${word}"`);
+  complain(`missing '}' in "${word}"`);
+  return trimWhite(word.slice(1));
 }
 
 export interface DaemonOptions {

@@ -117,10 +117,15 @@ function isLoopback({ address, family }: OwnAddress): boolean {
   return family === 4 ? address.startsWith('127.') : address === '::1';
 }
 
+const networkStyles = ['class', 'subnet', 'host'] as const;
+
 /** The default of mynetworks, for mynetworks_style host, subnet or class. */
 export function ownNetworks(style: string, addresses: readonly OwnAddress[]): string {
-  const known = ['class', 'subnet', 'host'].find((word) => sameIgnoringCase(word, style));
-  if (!known) throw new ConfigurationError(`bad mynetworks_style value: ${style}; specify exactly one value`, undefined, 'write host, subnet or class');
+  const words = splitList(style);
+  const bad = words.find((word) => !networkStyles.some((each) => sameIgnoringCase(word, each)));
+  if (bad !== undefined) throw new ConfigurationError(`unknown mynetworks mask style value "${bad}" in "${style}"`, undefined, 'write host, subnet or class');
+  const known = networkStyles.find((each) => sameIgnoringCase(words[0] ?? '', each));
+  if (!known || words.length > 1) throw new ConfigurationError(`bad mynetworks_style value: ${style}; specify exactly one value`, undefined, 'write host, subnet or class');
   return [...new Set(addresses.map((own) => networkOf(own, known)))].join(' ');
 }
 

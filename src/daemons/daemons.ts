@@ -28,6 +28,8 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
   ['oqmgr', { folder: 'qmgr', group: 'queue', resident: true }],
   ['pickup', { folder: 'pickup', group: 'queue', alone: true }],
   ['pipe', { folder: 'pipe', group: 'delivery' }],
+  ['postlogd', { folder: 'postlogd', group: 'queue', alone: true }],
+  ['proxymap', { folder: 'proxymap', group: 'tables', alone: true }],
   ['qmgr', { folder: 'qmgr', group: 'queue', resident: true }],
   ['showq', { folder: 'showq', group: 'queue' }],
   ['smtp', { folder: 'smtp', group: 'network out' }],
@@ -38,7 +40,7 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
 
 /** Programs that Postfix has and this release does not, so that a stock master.cf is not called wrong for naming them. */
 export const laterPrograms: ReadonlySet<string> = new Set([
-  'dnsblog', 'flush', 'nbdb_reindexd', 'postscreen', 'proxymap', 'qmqpd', 'scache', 'spawn', 'tlsmgr', 'tlsproxy', 'verify',
+  'dnsblog', 'flush', 'nbdb_reindexd', 'postscreen', 'qmqpd', 'scache', 'spawn', 'tlsmgr', 'tlsproxy', 'verify',
 ]);
 
 export function knownDaemon(program: string): KnownDaemon | undefined {

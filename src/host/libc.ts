@@ -35,6 +35,11 @@ export function bind(prototype: string, from = 'libc.so.6'): Native {
   return (...values) => (bound ??= library(from).func(prototype) as Native)(...values);
 }
 
+/** The C function itself, bound now: for calls so short that `bind`'s own cost would show. */
+export function bindNow(prototype: string, from = 'libc.so.6'): Native {
+  return library(from).func(prototype) as Native;
+}
+
 /** errno after a failed call. */
 export function lastErrno(): number {
   return ffi().errno();

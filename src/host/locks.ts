@@ -7,7 +7,7 @@
  */
 import { constants } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
-import { bind, lastErrno, systemError } from './libc.ts';
+import { addressOf, bind, bindNow, lastErrno, stableBuffer, systemError, type Native } from './libc.ts';
 
 export type LockStyle = 'flock' | 'fcntl' | 'ofd';
 export type LockStrength = 'exclusive' | 'shared' | 'none';
@@ -22,17 +22,30 @@ const fcntlTypes = { shared: 0, exclusive: 1, none: 2 } as const;
 const setLock = { fcntl: 6, ofd: 37 } as const;
 const setLockWaiting = { fcntl: 7, ofd: 38 } as const;
 
-/** struct flock over the whole file. */
-function wholeFile(strength: LockStrength): Buffer {
-  const lock = Buffer.alloc(32);
-  lock.writeInt16LE(fcntlTypes[strength], 0);
+/** struct flock over the whole file: made once, the kernel does not write into it. */
+interface WholeFile { readonly bytes: Buffer; readonly address: number }
+
+const wholeFiles = new Map<LockStrength, WholeFile>();
+let fcntlNow: Native | undefined;
+
+function wholeFile(strength: LockStrength): WholeFile {
+  let lock = wholeFiles.get(strength);
+  if (lock) return lock;
+  const bytes = stableBuffer(32);
+  bytes.writeInt16LE(fcntlTypes[strength], 0);
+  wholeFiles.set(strength, (lock = { bytes, address: Number(addressOf(bytes)) }));
   return lock;
+}
+
+function lockWholeFile(fd: number, command: number, strength: LockStrength): number {
+  fcntlNow ??= bindNow('int fcntl(int fd, int command, uintptr_t lock)');
+  return fcntlNow(fd, command, wholeFile(strength).address) as number;
 }
 
 /** Take (or with 'none' give up) a lock now. False when someone else holds it; other trouble throws. */
 export function tryLock(fd: number, style: LockStyle, strength: LockStrength): boolean {
   const result =
-    style === 'flock' ? flock(fd, flockOperations[strength] | flockNoWait) : fcntlLock(fd, setLock[style], wholeFile(strength));
+    style === 'flock' ? flock(fd, flockOperations[strength] | flockNoWait) : lockWholeFile(fd, setLock[style], strength);
   if (result >= 0) return true;
   const errno = lastErrno();
   if (errno === EAGAIN || errno === EACCES) return false;
@@ -62,7 +75,7 @@ export function tryLockByte(fd: number, offset: number, strength: LockStrength):
  */
 export function waitForLock(fd: number, style: LockStyle, strength: LockStrength): void {
   for (;;) {
-    const result = style === 'flock' ? flock(fd, flockOperations[strength]) : fcntlLock(fd, setLockWaiting[style], wholeFile(strength));
+    const result = style === 'flock' ? flock(fd, flockOperations[strength]) : lockWholeFile(fd, setLockWaiting[style], strength);
     if (result >= 0) return;
     if (lastErrno() !== constants.errno.EINTR) throw systemError(style, lastErrno());
   }

@@ -8,7 +8,7 @@ import type net from 'node:net';
 import type { Log } from '../log/log.ts';
 import { flushLogs } from '../log/turn.ts';
 import { AttributeReader, attribute, decode, encode, type Shape } from './shape.ts';
-import type { Calls, ServiceDeclaration } from './service.ts';
+import type { Calls, RequestShape, ServiceDeclaration } from './service.ts';
 import { isPending, type MaybePromise } from '../text/maybe.ts';
 
 /** What this needs of a process's wish to end (server/ending.ts). */
@@ -19,6 +19,9 @@ const requestLimit = 64 << 20;
 
 interface Turn { text: string | undefined }
 
+/** How a request is read and answered whose peer speaks an older form; undefined: as declared. `modern` makes of it what is declared. */
+export type OtherForm = (name: string, text: string, at: number) => { readonly shapes: RequestShape; modern(request: object): object } | undefined;
+
 class Conversation {
   readonly #socket: net.Socket;
   readonly #service: ServiceDeclaration;
@@ -27,7 +30,10 @@ class Conversation {
   #input = '';
   #ending = false;
 
-  constructor(socket: net.Socket, service: ServiceDeclaration, calls: object) {
+  readonly #otherForm: OtherForm | undefined;
+
+  constructor(socket: net.Socket, service: ServiceDeclaration, calls: object, otherForm?: OtherForm) {
+    this.#otherForm = otherForm;
     this.#socket = socket;
     this.#service = service;
     this.#calls = calls as Record<string, (request: object) => MaybePromise<object>>;
@@ -59,9 +65,10 @@ class Conversation {
     if (name === undefined) return undefined;
     const shapes = Object.hasOwn(this.#service.requests, name) ? this.#service.requests[name] : undefined;
     if (shapes === undefined) throw new Error(`unknown request "${name.slice(0, 40)}"`);
-    const request = decode(shapes.request, this.#input, reader.at);
+    const other = this.#otherForm?.(name, this.#input, reader.at);
+    const request = decode((other?.shapes ?? shapes).request, this.#input, reader.at);
     if (request === undefined) return undefined;
-    this.#begin(name, shapes.reply, request.value);
+    this.#begin(name, (other?.shapes ?? shapes).reply, other?.modern(request.value) ?? request.value);
     return request.next;
   }
 
@@ -119,7 +126,7 @@ export function serveConversation(socket: net.Socket, conversation: Served, name
 
 /** Serve one connection of a service of requests until either side ends it. */
 export function serveCalls<S extends ServiceDeclaration>(
-  socket: net.Socket, service: S, calls: Calls<S>, log: Log, ending?: EndingSignal,
+  socket: net.Socket, service: S, calls: Calls<S>, log: Log, ending?: EndingSignal, otherForm?: OtherForm,
 ): Promise<void> {
-  return serveConversation(socket, new Conversation(socket, service, calls), service.name, log, ending);
+  return serveConversation(socket, new Conversation(socket, service, calls, otherForm), service.name, log, ending);
 }

@@ -82,3 +82,24 @@ for (const [settings, want] of [
 ] as const) {
   test(`no log: ${want}`, () => assert.throws(() => openLogTarget(settings), { message: want }));
 }
+
+test('a file sink that is redirected hands on what follows, and passes lines of others', (t) => {
+  const directory = mkdtempSync(`${tmpdir()}/sink-`);
+  t.after(() => rmSync(directory, { recursive: true }));
+  const fd = openSync(`${directory}/log`, 'a');
+  const later: (() => void)[] = [];
+  const waiting = new FileSink({ fd, hostname: 'mx', now: () => 0, later: (work) => { later.push(work); } });
+  waiting.write('info', 'a', 1, 'before');
+  const taken: string[] = [];
+  waiting.redirect((lines) => taken.push(lines));
+  closeSync(fd);
+  waiting.write('info', 'a', 1, 'after');
+  for (const work of later) work();
+  assert.deepEqual(taken.map((line) => line.replace(/^.*mx /, '')), ['a[1]: after\n']);
+  assert.deepEqual(readFileSync(`${directory}/log`, 'latin1').replace(/^.*mx /, ''), 'a[1]: before\n');
+  const other = openSync(`${directory}/other`, 'a');
+  const master = new FileSink({ fd: other, hostname: 'mx', later: (work) => work() });
+  master.pass(taken[0]!);
+  closeSync(other);
+  assert.equal(readFileSync(`${directory}/other`, 'latin1'), taken[0]);
+});

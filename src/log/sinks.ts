@@ -35,6 +35,7 @@ export class FileSink implements LogSink {
   #early = batchSize;
   #scheduled = false;
   #lost = 0;
+  #elsewhere: ((lines: string) => void) | undefined;
 
   constructor(options: FileSinkOptions) {
     this.#options = options;
@@ -47,7 +48,22 @@ export class FileSink implements LogSink {
       this.#lost++;
       return this.#schedule();
     }
-    this.#waiting += this.#line(tag, number, text);
+    this.#append(this.#line(tag, number, text));
+  }
+
+  /** Whole lines that another process has made, as they are to stand in the file. */
+  pass(lines: string): void {
+    this.#append(lines);
+  }
+
+  /** What is written from now on goes to `take` and not to the file, which the caller may close then. */
+  redirect(take: (lines: string) => void): void {
+    this.flush();
+    this.#elsewhere = take;
+  }
+
+  #append(lines: string): void {
+    this.#waiting += lines;
     if (this.#waiting.length >= this.#early) this.flush();
     else this.#schedule();
   }
@@ -84,6 +100,10 @@ export class FileSink implements LogSink {
 
   /** A full disk or a full pipe takes nothing now: the lines wait for those that come next. */
   #put(lines: string): number {
+    if (this.#elsewhere !== undefined) {
+      this.#elsewhere(lines);
+      return lines.length;
+    }
     try {
       return writeSync(this.#options.fd, lines, null, 'latin1');
     } catch {

@@ -270,8 +270,8 @@ export class Pump<Step extends { readonly kind: string }> {
     this.ending = true;
     this.timer?.cancel();
     const { socket } = this;
-    // Everything is with the kernel already, or nobody is there to take it.
-    if (!socket.writable || (!this.corked && socket.writableLength === 0)) {
+    // Everything is with the kernel already, or nobody is there to take it. TLS has a farewell of its own (RFC 8446 section 6.1).
+    if (!socket.writable || (!this.corked && socket.writableLength === 0 && !('encrypted' in socket))) {
       socket.destroy();
       return;
     }

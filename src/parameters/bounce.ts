@@ -10,10 +10,10 @@ export const bounceParameters = {
   bounce_size_limit: { kind: 'int', default: '50000', min: 1 },
   bounce_template_file: { kind: 'str', default: '', since: '2.3' },
   delay_notice_recipient: { kind: 'str', default: 'postmaster', minLength: 1 },
-  disable_verp_bounces: { kind: 'bool', default: 'no', since: '1.1' },
+  disable_verp_bounces: { kind: 'bool', default: 'no', since: '1.1', notYetUsed: true },
   double_bounce_sender: { kind: 'str', default: 'double-bounce', minLength: 1 },
   enable_threaded_bounces: { kind: 'nbool', default: 'no', since: '3.6' },
-  error_notice_recipient: { kind: 'str', default: 'postmaster', minLength: 1 },
+  error_notice_recipient: { kind: 'str', default: 'postmaster', minLength: 1, notYetUsed: true },
   notify_classes: { kind: 'str', default: 'resource, software', since: '2.9' },
   soft_bounce: { kind: 'bool', default: 'no' },
 } as const satisfies Cards;

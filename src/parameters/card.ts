@@ -28,6 +28,8 @@ export interface Card {
   readonly computed?: true;
   /** Not known to Postfix. */
   readonly ours?: true;
+  /** No program of this release reads it: it may be set, and has no effect. test/parameter-usage.test.ts holds this. */
+  readonly notYetUsed?: true;
 }
 
 export type Cards = { readonly [name: string]: Card };

@@ -4,7 +4,7 @@
 import type { Cards } from './card.ts';
 
 export const networkParameters = {
-  dns_ncache_ttl_fix_enable: { kind: 'bool', default: 'no', since: '3.1' },
+  dns_ncache_ttl_fix_enable: { kind: 'bool', default: 'no', since: '3.1', notYetUsed: true },
   dnssec_probe: { kind: 'str', default: 'ns:.', since: '3.6' },
   inet_interfaces: { kind: 'str', default: 'all' },
   inet_protocols: { kind: 'str', default: 'all', since: '2.2' },
@@ -18,5 +18,5 @@ export const networkParameters = {
   resolver_configuration: { kind: 'str', default: '/etc/resolv.conf', minLength: 1, ours: true },
   resolver_hosts_file: { kind: 'str', default: '/etc/hosts', minLength: 1, ours: true },
   resolver_query_limit: { kind: 'int', default: '500', min: 1, ours: true },
-  tcp_windowsize: { kind: 'int', default: '0', since: '2.6' },
+  tcp_windowsize: { kind: 'int', default: '0', since: '2.6', notYetUsed: true },
 } as const satisfies Cards;

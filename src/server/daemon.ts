@@ -15,7 +15,7 @@ import type { Clock } from './clock.ts';
 import type { Ending } from './ending.ts';
 
 /** Which process a row shares by default: see docs/architecture.md, processes. */
-export type PlacementGroup = 'network in' | 'queue' | 'network out' | 'delivery' | 'keys';
+export type PlacementGroup = 'network in' | 'queue' | 'network out' | 'delivery' | 'keys' | 'tables';
 
 export interface DaemonCard {
   /** Program name in the last column of master.cf. */
@@ -45,6 +45,8 @@ export interface Session {
   readonly serverEnd?: { readonly address: string; readonly port: number } | undefined;
   /** Set when this process is to end: sessions without work under way should close, others finish first. */
   readonly ending: Ending;
+  /** The service is or was lately at its limit of clients: what `stress` stands for in main.cf is `yes` for this one. */
+  readonly stress?: boolean;
   /** For a connection that carries several requests at once: a number of its own for each, as other services give one to each client. */
   readonly requests?: RequestSlots;
 }
@@ -77,6 +79,8 @@ export interface Service {
   client?(session: Session): Promise<void>;
   /** A few bytes from someone who wants to wake this service up; also called with 'W' by master's wakeup timer. */
   trigger?(request: Buffer): void;
+  /** A datagram, for a row of type unix-dgram. Several may come in a turn of the loop; what is longer than 4096 bytes is cut. */
+  datagram?(bytes: Buffer): void;
   /** What callers in the same process use instead of a socket: the calls of the ipc/ declaration. */
   readonly calls?: object;
   /** After privileges were dropped and sockets are served. */

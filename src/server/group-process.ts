@@ -12,6 +12,7 @@ import { trimMemory } from '../host/memory.ts';
 import { createDirectory } from '../ipc/link.ts';
 import { createLog, type Log, type LogSink } from '../log/log.ts';
 import type { QueueStore } from '../queue/store.ts';
+import { FileSink } from '../log/sinks.ts';
 import { sinkOf } from '../log/target.ts';
 import type { Clock } from './clock.ts';
 import type { Daemon, Service } from './daemon.ts';
@@ -63,6 +64,7 @@ export class GroupProcess {
   #store: QueueStore | undefined;
   #opening: number | undefined;
   #ended = false;
+  #released = false;
   #trimmed = false;
   #waiting: (() => void) | undefined;
 
@@ -102,8 +104,18 @@ export class GroupProcess {
   }
 
   word(word: Word): void {
-    if (word.kind === 'wake') this.#runs.get(word.service)?.wake();
-    else void this.#end(word.kind === 'stop' ? stopPatience : this.#base.get('daemon_timeout') * 1000);
+    if (word.kind === 'wake') return this.#runs.get(word.service)?.wake();
+    if (word.kind === 'drain') this.#releaseLog();
+    void this.#end(word.kind === 'stop' ? stopPatience : this.#base.get('daemon_timeout') * 1000);
+  }
+
+  /** The file may be rotated while we finish our work, which can take hours: what we still have to say master writes. */
+  #releaseLog(): void {
+    const { log } = this.#order;
+    if (log.kind !== 'descriptor' || !(this.#sink instanceof FileSink) || this.#released) return;
+    this.#released = true;
+    this.#sink.redirect((lines) => this.#surroundings.report({ kind: 'log', lines }));
+    closeSync(log.fd);
   }
 
   /** Master is gone, or the process was told to end by a signal. */

@@ -42,6 +42,11 @@ const directoriesForUsers: ReadonlyMap<string, MailDirectory> = new Map<string, 
   ['public', { name: 'public', mode: 0o711, owner: 'owner', shared: true }],
 ]);
 
+/** What stands in the queue directory, with the modes for users who reach it themselves or not. */
+export function directoriesFor(users = false): readonly MailDirectory[] {
+  return users ? queueDirectories.map((directory) => directoriesForUsers.get(directory.name) ?? directory) : queueDirectories;
+}
+
 /** Is there a program through which users get into the maildrop with the rights of this group? */
 export function hasSetgidPostdrop(commandDirectory: string, setgidGroup: number): boolean {
   const found = statSync(`${commandDirectory}/postdrop`, { throwIfNoEntry: false });
@@ -55,8 +60,7 @@ export function createDirectories(settings: DirectorySettings): string[] {
   const make = (path: string, mode: number, uid: number, gid: number): void => {
     if (createDirectory(path, mode, uid, gid)) created.push(path);
   };
-  for (const directory of queueDirectories) {
-    const { name, mode, owner: whose, shared } = (settings.forUsers ? directoriesForUsers.get(directory.name) : undefined) ?? directory;
+  for (const { name, mode, owner: whose, shared } of directoriesFor(settings.forUsers)) {
     const path = name === '' ? queueDirectory : `${queueDirectory}/${name}`;
     make(path, mode, whose === 'root' ? 0 : owner.uid, shared ? setgidGroup : whose === 'root' ? 0 : owner.gid);
   }

@@ -52,7 +52,9 @@ export type Report =
   /** This service could not be opened; the others are served. */
   | { readonly kind: 'failed'; readonly service: number }
   /** No more clients are taken; the process ends when its work is finished. */
-  | { readonly kind: 'retiring' };
+  | { readonly kind: 'retiring' }
+  /** Lines for the log file, from a process that has let go of it: see docs/decisions/log-file-by-master.md. */
+  | { readonly kind: 'log'; readonly lines: string };
 
 /** From master, after the order. */
 export type Word =

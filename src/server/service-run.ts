@@ -8,6 +8,7 @@ import type net from 'node:net';
 import type { Log } from '../log/log.ts';
 import { Acceptor, type ServerEnd } from './acceptor.ts';
 import type { Clock } from './clock.ts';
+import { Datagrams } from './datagrams.ts';
 import type { RequestSlots, Service } from './daemon.ts';
 import type { Ending } from './ending.ts';
 import type { LoneLock } from './lone-lock.ts';
@@ -31,6 +32,10 @@ export interface Host {
 const triggerSize = 1024;
 const triggersKept = 100;
 const triggerPatience = 10_000;
+/** Milliseconds in which datagrams count as one use. */
+const datagramPause = 1000;
+/** Milliseconds for which a service that reached its limit of clients counts as under stress: Postfix's thousand seconds. */
+const stressTime = 1_000_000;
 /** Milliseconds for the last bytes to a client that does not read. */
 const farewell = 10_000;
 
@@ -40,11 +45,13 @@ export class ServiceRun {
   readonly #log: Log;
   readonly #host: Host;
   readonly #lock: LoneLock | undefined;
-  readonly #acceptor: Acceptor;
+  readonly #acceptor: Acceptor | Datagrams;
   readonly #requests: RequestSlots;
   #triggers: Buffer[] = [];
   #state: 'opened' | 'started' | 'closed' = 'opened';
   #uses = 0;
+  #datagramCounted = -Infinity;
+  #stressEnd = -Infinity;
 
   constructor(order: ServiceOrder, service: Service, log: Log, host: Host, lock: LoneLock | undefined) {
     this.order = order;
@@ -53,10 +60,10 @@ export class ServiceRun {
     this.#host = host;
     this.#lock = lock;
     const { descriptors, limit } = order;
-    this.#acceptor = new Acceptor({
+    this.#acceptor = order.row.type === 'unix-dgram' ? new Datagrams({ descriptors, log, datagram: (bytes) => this.#datagram(bytes) }) : new Acceptor({
       descriptors, limit, log, clock: host.clock,
       client: (socket, serverEnd) => this.#accepted(socket, serverEnd),
-      full: () => host.full(this),
+      full: () => this.#full(),
     });
     this.#requests = requestSlots(limit, log, host);
   }
@@ -123,6 +130,13 @@ export class ServiceRun {
     else this.#triggered(socket);
   }
 
+  // STRESS_README: only where strangers come in, and where more than one client is served.
+  #full(): void {
+    const { row, limit } = this.order;
+    if (!row.private && limit > 1) this.#stressEnd = this.#host.clock.monotonic() + stressTime;
+    this.#host.full(this);
+  }
+
   #used(): void {
     this.#uses++;
     this.#host.used(this);
@@ -133,7 +147,8 @@ export class ServiceRun {
     const slot = slots.take();
     const log = numbered ? this.#log.numbered(sessionNumber(process.pid, slot)) : this.#log;
     this.#host.occupied(this, true);
-    this.#serve({ socket, log, slot, serverEnd, ending, requests: this.#requests }).then(() => {
+    const stress = this.#stressEnd > 0 && this.#host.clock.monotonic() < this.#stressEnd;
+    this.#serve({ socket, log, slot, serverEnd, ending, stress, requests: this.#requests }).then(() => {
       this.#farewell(socket);
       slots.give(slot);
       this.#used();
@@ -173,6 +188,19 @@ export class ServiceRun {
       this.#host.occupied(this, false);
     });
     this.#host.occupied(this, true);
+  }
+
+  #datagram(bytes: Buffer): void {
+    try {
+      this.#service.datagram?.(bytes);
+    } catch (error) {
+      this.#log.warning(`${this.order.row.program}: unexpected error: ${(error as Error).stack ?? String(error)}`);
+    }
+    // Datagrams wear nothing out: one of many counts.
+    const now = this.#host.clock.monotonic();
+    if (now < this.#datagramCounted + datagramPause) return;
+    this.#datagramCounted = now;
+    this.#used();
   }
 
   #trigger(request: Buffer): void {

@@ -181,14 +181,18 @@ function encodingOf(value: string): string | undefined {
   return value === '8BITMIME' ? bodyEncoding.eightBit : value === '7BIT' ? bodyEncoding.sevenBit : undefined;
 }
 
+const notifyWords: ReadonlySet<string> = new Set(['never', 'success', 'failure', 'delay']);
+
 function notifyOption(line: CommandLine, value: string, speaker: Speaker): void {
-  line.notify = parseDsnNotify(value) ?? 0;
+  const unknown = value.split(/[, \t\r\n]+/).find((word) => word !== '' && !notifyWords.has(lowerAscii(word)));
+  if (unknown !== undefined) speaker.warning(`unknown DSN NOTIFY command value "${unknown}" in "${value}"`);
+  line.notify = unknown === undefined ? parseDsnNotify(value) ?? 0 : 0;
   if (line.notify === 0) speaker.warning(`bad -N option value: '${value}' -- ignored`);
 }
 
 function envidOption(line: CommandLine, value: string, speaker: Speaker): void {
   if (value.length > envidLimit) speaker.warning('too long -V option value -- ignored');
-  else if (![...value].every((char) => char === '\t' || isPrintable(char.charCodeAt(0)))) speaker.warning('bad syntax in -V option value -- ignored');
+  else if (value === '' || ![...value].every((char) => char === '\t' || isPrintable(char.charCodeAt(0)))) speaker.warning('bad syntax in -V option value -- ignored');
   else line.envid = value;
 }
 

@@ -4,14 +4,14 @@
  * The value is stored in its external form, commas and quotes as mail addresses have them; `:include:/file`, `/file`, `"|command"`
  * are for local delivery to understand. Bad lines are left out and told of as "FILE, line N: ...".
  */
-import { logicalLines } from '../config/logical-lines.ts';
+import { eachLogicalLine } from '../config/logical-lines.ts';
 import { externalize, scanAddress } from '../message/address-tokens.ts';
 import { isAscii } from '../text/ascii.ts';
 import { isUtf8 } from '../text/utf8.ts';
 import type { SourceEntry, SourceOptions } from './source.ts';
 
 export function* aliasEntries(text: string, { file, utf8, warn }: SourceOptions): Generator<SourceEntry> {
-  for (const { text: whole, first: line } of logicalLines(text, file, warn)) {
+  for (const { text: whole, first: line } of eachLogicalLine(text, file, warn)) {
     const end = whole.indexOf('\0');
     const content = end < 0 ? whole : whole.slice(0, end);
     if (utf8 && !isAscii(content) && !isUtf8(content)) {

@@ -2,10 +2,10 @@
  * Reading Berkeley DB files, hash and btree, that another Postfix has left: without libdb, and without ever writing.
  *
  * Formats: hash versions 8 to 10, btree versions 8 to 10, either byte order; no encryption, no duplicates of one key. While
- * Postfix rebuilds a file it holds an exclusive flock: a look-up then fails and is temporary trouble. Every look-up reads the
- * pages it needs anew, so that changes in place are seen.
+ * Postfix rebuilds a file it holds an exclusive flock: a look-up then fails and is temporary trouble. A change in place is seen at
+ * once, or within 10 ms where the file had been left alone: pages of such a file are kept, up to a thousand.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { tryLock } from '../host/locks.ts';
 
 const magic = { hash: 0x061561, btree: 0x053162 } as const;
@@ -14,6 +14,11 @@ const headerSize = 26;
 const itemKind = { here: 1, elsewhere: 3 } as const;
 const pageKind = { internal: 3, leaf: 5, overflow: 7 } as const;
 const deleted = 0x80;
+/** Pages that are kept, and for how many milliseconds a file must have been left alone before its pages are. */
+const pagesKept = 1024;
+const restsAfter = 2000;
+/** Milliseconds for which the file is not looked at again: asking for its status costs more than a look-up. */
+const lookAgainAfter = 10;
 
 export class BerkeleyTrouble extends Error {}
 
@@ -66,12 +71,19 @@ export class BerkeleyReader {
   #swapped = false;
   #pageSize = 0;
   #pageLimit = 0;
+  #meta: Bytes | undefined;
+  readonly #pages = new Map<number, Page>();
+  /** The file as it was when the pages were read; -1: they are not kept. */
+  #modified = -1;
+  #size = -1;
+  #hasRead = false;
+  #nextLook = 0;
 
   constructor(path: string, nul: 'try' | 'with' | 'without' = 'try') {
     this.#fd = openSync(Buffer.from(path, 'latin1'), 'r');
     this.#nul = nul;
     try {
-      this.#locked(() => this.#meta());
+      this.#locked(() => this.#readMeta());
     } catch (error) {
       closeSync(this.#fd);
       throw error;
@@ -79,23 +91,58 @@ export class BerkeleyReader {
   }
 
   get(key: string): string | undefined {
+    this.#hasRead = false;
+    return this.#isUnchanged() ? this.#getKept(key) : this.#getLocked(key);
+  }
+
+  #isUnchanged(): boolean {
+    if (this.#modified < 0) return false;
+    const now = performance.now();
+    if (now < this.#nextLook && !this.#hasRead) return true;
+    this.#nextLook = now + lookAgainAfter;
+    const { mtimeMs, size } = fstatSync(this.#fd);
+    return mtimeMs === this.#modified && size === this.#size;
+  }
+
+  /** Without a lock. If a page had to be read, the answer counts only when the file is then still the same. */
+  #getKept(key: string): string | undefined {
+    try {
+      const found = this.#get(this.#meta!, key);
+      if (!this.#hasRead || this.#isUnchanged()) return found;
+    } catch (error) {
+      if (this.#isUnchanged()) throw error;
+    }
+    return this.#getLocked(key);
+  }
+
+  #getLocked(key: string): string | undefined {
     return this.#locked(() => {
-      const meta = this.#meta();
-      if (this.#nul !== 'without') {
-        const value = this.#find(meta, Buffer.from(`${key}\0`, 'latin1'));
-        if (value !== undefined) this.#nul = 'with';
-        if (value !== undefined || this.#nul === 'with') return value;
-      }
-      const value = this.#find(meta, Buffer.from(key, 'latin1'));
-      if (value !== undefined) this.#nul = 'without';
-      return value;
+      this.#pages.clear();
+      this.#meta = this.#readMeta();
+      const { mtimeMs, size } = fstatSync(this.#fd);
+      this.#modified = Date.now() - mtimeMs > restsAfter ? mtimeMs : -1;
+      this.#size = size;
+      return this.#get(this.#meta, key);
     });
+  }
+
+  #get(meta: Bytes, key: string): string | undefined {
+    if (this.#nul !== 'without') {
+      const value = this.#find(meta, Buffer.from(`${key}\0`, 'latin1'));
+      if (value !== undefined) this.#nul = 'with';
+      if (value !== undefined || this.#nul === 'with') return value;
+    }
+    const value = this.#find(meta, Buffer.from(key, 'latin1'));
+    if (value !== undefined) this.#nul = 'without';
+    return value;
   }
 
   /** All entries, in the order of the file's pages. */
   entries(): [string, string][] {
     return this.#locked(() => {
-      this.#meta();
+      this.#pages.clear();
+      this.#modified = -1;
+      this.#readMeta();
       const found: [string, string][] = [];
       for (let number = 1; number <= this.#pageLimit; number++) {
         const page = this.#page(number);
@@ -120,12 +167,13 @@ export class BerkeleyReader {
   }
 
   #read(at: number, length: number): Buffer {
+    this.#hasRead = true;
     const bytes = Buffer.allocUnsafe(length);
     if (readSync(this.#fd, bytes, 0, length, at) !== length) throw damaged();
     return bytes;
   }
 
-  #meta(): Bytes {
+  #readMeta(): Bytes {
     const buffer = this.#read(0, metaSize);
     const known: readonly number[] = Object.values(magic);
     this.#swapped = !known.includes(buffer.readUInt32LE(12));
@@ -139,8 +187,13 @@ export class BerkeleyReader {
   }
 
   #page(number: number): Page {
+    const known = this.#pages.get(number);
+    if (known) return known;
     if (number === 0 || number > this.#pageLimit) throw damaged();
-    return new Page(this.#read(number * this.#pageSize, this.#pageSize), this.#swapped);
+    const page = new Page(this.#read(number * this.#pageSize, this.#pageSize), this.#swapped);
+    if (this.#pages.size >= pagesKept) this.#pages.clear();
+    this.#pages.set(number, page);
+    return page;
   }
 
   #find(meta: Bytes, key: Buffer): string | undefined {
@@ -154,7 +207,8 @@ export class BerkeleyReader {
       if (seen > this.#pageLimit) throw damaged();
       const page = this.#page(number);
       for (let item = 0; item + 1 < page.entries; item += 2) {
-        if (this.#item(hashItem(page, item)).equals(key)) return cString(this.#item(hashItem(page, item + 1)));
+        const stored = hashItem(page, item);
+        if (stored.length === key.length && this.#compare(stored, key) === 0) return cString(this.#item(hashItem(page, item + 1)));
       }
       number = page.next;
     }
@@ -168,17 +222,29 @@ export class BerkeleyReader {
       let [low, high] = [0, page.entries - 1];
       while (low < high) {
         const middle = (low + high + 1) >> 1;
-        if (this.#item(branchItem(page, middle)).compare(key) <= 0) low = middle;
+        if (this.#compare(branchItem(page, middle), key) <= 0) low = middle;
         else high = middle - 1;
       }
       page = this.#page(page.u32(page.offset(low) + 4));
     }
     if (page.kind !== pageKind.leaf) throw damaged();
-    for (let item = 0; item + 1 < page.entries; item += 2) {
-      const stored = leafItem(page, item);
-      if (!stored.gone && this.#item(stored).equals(key)) return cString(this.#item(leafItem(page, item + 1)));
+    const order = (pair: number): number => this.#compare(leafItem(page, 2 * pair), key);
+    let [low, high] = [0, page.entries >> 1];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (order(middle) < 0) low = middle + 1;
+      else high = middle;
+    }
+    // An entry that was removed may stand beside the one that took its place.
+    for (; 2 * low + 1 < page.entries && order(low) === 0; low++) {
+      if (!leafItem(page, 2 * low).gone) return cString(this.#item(leafItem(page, 2 * low + 1)));
     }
     return undefined;
+  }
+
+  #compare(stored: Item, key: Buffer): number {
+    const { buffer, at, length } = stored;
+    return buffer ? buffer.compare(key, 0, key.length, at, at + length) : this.#item(stored).compare(key);
   }
 
   *#pairs(page: Page, itemOf: (page: Page, item: number) => Item): Generator<[string, string]> {
@@ -189,7 +255,7 @@ export class BerkeleyReader {
   }
 
   #item(item: Item): Buffer {
-    if (item.bytes) return item.bytes;
+    if (item.buffer) return item.buffer.subarray(item.at, item.at + item.length);
     const parts: Buffer[] = [];
     let [number, left] = [item.page, item.length];
     while (left > 0) {
@@ -205,20 +271,26 @@ export class BerkeleyReader {
 
 /** A key or a value: here, or on pages of its own. */
 interface Item {
-  readonly bytes?: Buffer;
+  readonly buffer: Buffer | undefined;
+  /** Where it begins in the buffer. */
+  readonly at: number;
   readonly page: number;
   readonly length: number;
   readonly gone: boolean;
 }
 
-const here = (bytes: Buffer, gone = false): Item => ({ bytes, page: 0, length: bytes.length, gone });
-const elsewhere = (page: Page, at: number, gone = false): Item => ({ page: page.u32(at + 4), length: page.u32(at + 8), gone });
+function here({ buffer }: Page, at: number, length: number, gone = false): Item {
+  if (length < 0 || at + length > buffer.length) throw damaged();
+  return { buffer, at, page: 0, length, gone };
+}
+
+const elsewhere = (page: Page, at: number, gone = false): Item => ({ buffer: undefined, at: 0, page: page.u32(at + 4), length: page.u32(at + 8), gone });
 
 function hashItem(page: Page, item: number): Item {
   const at = page.offset(item);
   const end = item === 0 ? page.buffer.length : page.offset(item - 1);
   const kind = page.buffer[at];
-  if (kind === itemKind.here && end > at) return here(page.buffer.subarray(at + 1, end));
+  if (kind === itemKind.here && end > at) return here(page, at + 1, end - at - 1);
   if (kind === itemKind.elsewhere && end >= at + 12) return elsewhere(page, at);
   throw damaged();
 }
@@ -227,7 +299,7 @@ function leafItem(page: Page, item: number): Item {
   const at = page.offset(item);
   const kind = page.buffer[at + 2]!;
   const gone = (kind & deleted) !== 0;
-  if ((kind & ~deleted) === itemKind.here) return here(page.buffer.subarray(at + 3, at + 3 + page.u16(at)), gone);
+  if ((kind & ~deleted) === itemKind.here) return here(page, at + 3, page.u16(at), gone);
   if ((kind & ~deleted) === itemKind.elsewhere && at + 12 <= page.buffer.length) return elsewhere(page, at, gone);
   throw damaged();
 }
@@ -236,7 +308,7 @@ function leafItem(page: Page, item: number): Item {
 function branchItem(page: Page, item: number): Item {
   const at = page.offset(item);
   const kind = page.buffer[at + 2]! & ~deleted;
-  if (kind === itemKind.here) return here(page.buffer.subarray(at + 12, at + 12 + page.u16(at)));
+  if (kind === itemKind.here) return here(page, at + 12, page.u16(at));
   if (kind === itemKind.elsewhere && at + 24 <= page.buffer.length) return elsewhere(page, at + 12);
   throw damaged();
 }

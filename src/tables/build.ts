@@ -5,7 +5,7 @@
  * with the rights of the source file's owner. Bad and doubled lines are warned of with file and line; what cannot be done at all
  * throws BuildTrouble, in Postfix's words.
  */
-import { readFileSync, statSync, type Stats } from 'node:fs';
+import { closeSync, openSync, readFileSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { asUser, isRoot } from '../host/identity.ts';
 import { changeLmdb, writeLmdb, type LmdbChange } from '../host/lmdb.ts';
@@ -41,6 +41,14 @@ export interface BuildOptions {
   /** An entry that is added behind those of the source, in place of one with its key. */
   readonly last?: readonly [string, string] | undefined;
   readonly warn: (text: string) => void;
+  /** Is told of lines read and entries written, where somebody looks on. */
+  readonly progress?: BuildProgress | undefined;
+}
+
+export interface BuildProgress {
+  /** So many steps in all. */
+  expect(total: number): void;
+  step(count: number): void;
 }
 
 const pathBytes = (path: string): Buffer => Buffer.from(path, 'latin1');
@@ -54,37 +62,61 @@ function attempt<T>(what: string, work: () => T): T {
   }
 }
 
+/** Can the text be read? What is wrong with it is told before what is wrong with the index. */
+export function checkSource(path: string): void {
+  attempt(`open ${path}`, () => closeSync(openSync(pathBytes(path), 'r')));
+}
+
 /** Make FILE.lmdb or FILE.cdb from FILE. */
 export function buildIndex(path: string, options: BuildOptions): void {
   const text = attempt(`open ${path}`, () => readFileSync(pathBytes(path), 'latin1'));
   const source = attempt(`fstat ${path}`, () => statSync(pathBytes(path)));
   const target = indexFile(path, options.index);
   asSourceOwner(path, source, options, () => {
+    const lines = options.progress ? countLines(text) : 0;
+    options.progress?.expect(2 * lines);
     const entries = collect(text, path, options);
+    // Lines that are no entries have been half of their way.
+    options.progress?.expect(lines + entries.size);
     attempt(`open database ${target}`, () => writeIndex(target, entries, source, options));
   });
 }
 
 function writeIndex(target: string, entries: Map<string, string>, source: Stats, options: BuildOptions): void {
   const withNul = options.nul === undefined ? options.index === 'lmdb' : options.nul === 'with';
-  const { mapSize } = options;
-  const sorted = options.index === 'lmdb' ? [...entries].sort(byKey) : [...entries];
+  const { mapSize, progress } = options;
+  const written = progress && (() => progress.step(1));
+  const sorted = options.index === 'lmdb' ? inOrderOfKeys(entries) : entries;
   try {
     replaceFile(target, newFile(target, source, options), (fd, temporary) => {
-      if (options.index === 'cdb') writeCdb(fd, sorted, withNul);
-      else writeLmdb(temporary, sorted, { mapSize, withNul });
+      if (options.index === 'cdb') writeCdb(fd, written ? counted(sorted, written) : sorted, withNul);
+      else writeLmdb(temporary, sorted, { mapSize, withNul, written });
     });
   } catch (error) {
     // Who may not write in the directory may still write into the index that is there.
     const { code } = error as NodeJS.ErrnoException;
     if (options.index !== 'lmdb' || (code !== 'EACCES' && code !== 'EROFS') || !statSync(pathBytes(target), { throwIfNoEntry: false })) throw error;
-    changeLmdb(target, sorted, { mapSize, withNul, replace: true, clear: true });
+    changeLmdb(target, [...sorted], { mapSize, withNul, replace: true, clear: true });
   }
 }
 
-/** The order of bytes, in which LMDB keeps keys. */
-function byKey([one]: readonly [string, string], [other]: readonly [string, string]): number {
-  return one < other ? -1 : one > other ? 1 : 0;
+function* counted<T>(entries: Iterable<T>, written: () => void): Generator<T, void, undefined> {
+  for (const entry of entries) {
+    yield entry;
+    written();
+  }
+}
+
+function countLines(text: string): number {
+  let count = 0;
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) count++;
+  return count;
+}
+
+/** The order of bytes, in which LMDB keeps keys. Pairs are made one by one: there may be millions. */
+function inOrderOfKeys(entries: ReadonlyMap<string, string>): Iterable<readonly [string, string]> {
+  const keys = [...entries.keys()].sort();
+  return { *[Symbol.iterator]() { for (const key of keys) yield [key, entries.get(key)!] as const; } };
 }
 
 /** An index that exists keeps its owner and rights, else they follow from the source. */
@@ -114,10 +146,13 @@ function asSourceOwner(path: string, source: Stats, options: BuildOptions, work:
 
 /** Entries by folded key, the doubled ones settled. */
 function collect(text: string, file: string, options: BuildOptions): Map<string, string> {
-  const { duplicates, warn } = options;
+  const { duplicates, warn, progress } = options;
   const entries = new Map<string, string>();
   const fold = foldOf(options);
+  let seen = 0;
   for (const { key, value, line } of options.parse(text, { file, utf8: options.utf8, warn })) {
+    progress?.step(line - seen);
+    seen = line;
     const folded = fold(key);
     const known = entries.has(folded);
     if (known && duplicates === 'warn') warn(`${file}, line ${line}: duplicate entry: "${folded}"`);

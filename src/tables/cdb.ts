@@ -8,19 +8,28 @@
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 
 const headerSize = 2048;
+/** Files up to this are read whole: nobody writes into a cdb file, and then a look-up costs no system call. */
+const wholeUpTo = 4 << 20;
+/** Bytes of a record, and slots of a table, that one read takes in: mostly all that is needed. */
 const guess = 512;
+const slotsAtOnce = 8;
 
-function hashOf(key: Buffer): number {
+function hashOf(key: Buffer, length = key.length): number {
   let hash = 5381;
-  for (const byte of key) hash = (Math.imul(hash, 33) ^ byte) >>> 0;
-  return hash;
+  for (let at = 0; at < length; at++) hash = Math.imul(hash, 33) ^ key[at]!;
+  return hash >>> 0;
 }
 
 export class CdbReader {
   readonly #fd: number;
   readonly #size: number;
   readonly #header: Buffer;
+  /** The file, when it is small. */
+  readonly #whole: Buffer | undefined;
   #nul: 'try' | 'with' | 'without';
+  #key = Buffer.allocUnsafeSlow(256);
+  readonly #slots = Buffer.allocUnsafeSlow(slotsAtOnce * 8);
+  readonly #record = Buffer.allocUnsafeSlow(guess);
 
   /** Throws Node's own Error when the file cannot be read, and one with a message when it is no cdb. */
   constructor(path: string, nul: 'try' | 'with' | 'without' = 'try') {
@@ -28,6 +37,7 @@ export class CdbReader {
     this.#nul = nul;
     try {
       this.#size = fstatSync(this.#fd).size;
+      if (this.#size <= wholeUpTo) this.#whole = this.#read(0, this.#size);
       this.#header = this.#read(0, headerSize);
       this.#checkHeader();
     } catch (error) {
@@ -38,13 +48,22 @@ export class CdbReader {
 
   get(key: string): string | undefined {
     if (this.#nul !== 'without') {
-      const value = this.#find(Buffer.from(`${key}\0`, 'latin1'));
+      const value = this.#find(this.#keyBytes(key, 1));
       if (value !== undefined) this.#nul = 'with';
       if (value !== undefined || this.#nul === 'with') return value;
     }
-    const value = this.#find(Buffer.from(key, 'latin1'));
+    const value = this.#find(this.#keyBytes(key, 0));
     if (value !== undefined) this.#nul = 'without';
     return value;
+  }
+
+  /** The key in memory that the next one uses again; returns how long it is. */
+  #keyBytes(key: string, nuls: 0 | 1): number {
+    const length = key.length + nuls;
+    if (length > this.#key.length) this.#key = Buffer.allocUnsafeSlow(2 * length);
+    this.#key.write(key, 0, 'latin1');
+    if (nuls === 1) this.#key[key.length] = 0;
+    return length;
   }
 
   /** All entries in the order in which they were written. */
@@ -73,41 +92,62 @@ export class CdbReader {
 
   #read(at: number, length: number): Buffer {
     if (length > this.#size || at + length > this.#size) throw new Error('not a cdb file, or a damaged one');
+    if (this.#whole) return this.#whole.subarray(at, at + length);
     const bytes = Buffer.allocUnsafe(length);
     if (readSync(this.#fd, bytes, 0, length, at) !== length) throw new Error('not a cdb file, or a damaged one');
     return bytes;
   }
 
-  #find(key: Buffer): string | undefined {
-    const hash = hashOf(key);
+  #find(keyLength: number): string | undefined {
+    const hash = hashOf(this.#key, keyLength);
     const entry = (hash & 255) * 8;
     const table = this.#header.readUInt32LE(entry);
     const slots = this.#header.readUInt32LE(entry + 4);
-    for (let tried = 0, slot = slots === 0 ? 0 : (hash >>> 8) % slots; tried < slots; tried++, slot = (slot + 1) % slots) {
-      const pair = this.#read(table + slot * 8, 8);
-      const at = pair.readUInt32LE(4);
-      if (at === 0) return undefined;
-      if (pair.readUInt32LE(0) !== hash) continue;
-      const value = this.#valueAt(at, key);
-      if (value !== undefined) return value;
+    for (let tried = 0, slot = slots === 0 ? 0 : (hash >>> 8) % slots; tried < slots; ) {
+      const count = Math.min(slotsAtOnce, slots - slot);
+      const pairs = this.#part(this.#slots, table + slot * 8, count * 8);
+      for (let index = 0; index < count && tried < slots; index++, tried++) {
+        const at = pairs.from + index * 8;
+        const record = pairs.bytes.readUInt32LE(at + 4);
+        if (record === 0) return undefined;
+        if (pairs.bytes.readUInt32LE(at) !== hash) continue;
+        const value = this.#valueAt(record, keyLength);
+        if (value !== undefined) return value;
+      }
+      slot = slot + count === slots ? 0 : slot + count;
     }
     return undefined;
   }
 
-  #valueAt(at: number, key: Buffer): string | undefined {
-    let record = this.#read(at, Math.min(guess, this.#size - at));
-    if (record.length < 8) throw new Error('not a cdb file, or a damaged one');
-    const [keyLength, valueLength] = [record.readUInt32LE(0), record.readUInt32LE(4)];
-    if (keyLength !== key.length) return undefined;
+  /** Part of the file: where it lies in memory, or read into `into`. */
+  #part(into: Buffer, at: number, length: number): { bytes: Buffer; from: number } {
+    if (at + length > this.#size) throw new Error('not a cdb file, or a damaged one');
+    if (this.#whole) return { bytes: this.#whole, from: at };
+    if (readSync(this.#fd, into, 0, length, at) !== length) throw new Error('not a cdb file, or a damaged one');
+    return { bytes: into, from: 0 };
+  }
+
+  #valueAt(at: number, keyLength: number): string | undefined {
+    const first = Math.min(guess, this.#size - at);
+    if (first < 8) throw new Error('not a cdb file, or a damaged one');
+    const { bytes, from } = this.#part(this.#record, at, first);
+    if (bytes.readUInt32LE(from) !== keyLength) return undefined;
+    const valueLength = bytes.readUInt32LE(from + 4);
     const length = 8 + keyLength + valueLength;
-    if (length > record.length) record = this.#read(at, length);
-    if (record.compare(key, 0, keyLength, 8, 8 + keyLength) !== 0) return undefined;
-    return cString(record.subarray(8 + keyLength, length));
+    const record = length > first ? this.#part(Buffer.allocUnsafe(this.#fits(at, length)), at, length) : { bytes, from };
+    const key = record.from + 8;
+    if (record.bytes.compare(this.#key, 0, keyLength, key, key + keyLength) !== 0) return undefined;
+    return cString(record.bytes, key + keyLength, key + keyLength + valueLength);
+  }
+
+  #fits(at: number, length: number): number {
+    if (at + length > this.#size) throw new Error('not a cdb file, or a damaged one');
+    return length;
   }
 }
 
-function cString(bytes: Buffer): string {
-  const text = bytes.toString('latin1');
+function cString(bytes: Buffer, from = 0, to = bytes.length): string {
+  const text = bytes.toString('latin1', from, to);
   const end = text.indexOf('\0');
   return end < 0 ? text : text.slice(0, end);
 }

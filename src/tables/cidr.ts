@@ -10,6 +10,7 @@ import { isWhite, splitListGroups, trimLeft, trimWhite } from '../text/ascii.ts'
 import { cidrMatches, parseCidr, parseIpAddress, type CidrPattern } from '../text/cidr.ts';
 import { insideBraces } from './braces.ts';
 import type { TableDriver, TableKind, Treatment } from './driver.ts';
+import { NetworkIndex } from './network-index.ts';
 import type { TableContext, TableOptions } from './table.ts';
 import { encodeFiles } from './value-file.ts';
 
@@ -18,7 +19,21 @@ interface Rule {
   readonly network: CidrPattern;
   readonly wanted: boolean;
   readonly value?: string;
-  readonly block?: Rule[];
+  readonly block?: Rules;
+}
+
+/** In the order written: rules that are looked at one by one, and indexes of plain rules that stood together. */
+type Rules = (Rule | NetworkIndex<string>)[];
+
+function isPlain(rule: Rule): rule is Rule & { value: string } {
+  return rule.wanted && rule.block === undefined;
+}
+
+function addRule(rules: Rules, rule: Rule): void {
+  if (!isPlain(rule)) return void rules.push(rule);
+  let last = rules.at(-1);
+  if (!(last instanceof NetworkIndex)) rules.push((last = new NetworkIndex()));
+  last.add(rule.network, rule.value);
 }
 
 /** The pattern files and inline texts (`cidr:{{rule}, {rule}}`) of pattern tables. Throws an Error with the trouble. */
@@ -48,9 +63,13 @@ export function cidrKind(name: string, _treatment: Treatment, context: TableCont
     : { open, fixed: false, file: name, changes: 'half written' };
 }
 
-function findIn(rules: readonly Rule[], address: Uint8Array | undefined): string | undefined {
+function findIn(rules: Readonly<Rules>, address: Uint8Array | undefined): string | undefined {
   if (!address) return undefined;
-  for (const { network, wanted, value, block } of rules) {
+  for (const rule of rules) {
+    const indexed = rule instanceof NetworkIndex ? rule.find(address) : undefined;
+    if (indexed !== undefined) return indexed;
+    if (rule instanceof NetworkIndex) continue;
+    const { network, wanted, value, block } = rule;
     if (!sameFamily(network, address) || cidrMatches(network, address) !== wanted) continue;
     const found = block ? findIn(block, address) : value;
     if (found !== undefined) return found;
@@ -58,9 +77,9 @@ function findIn(rules: readonly Rule[], address: Uint8Array | undefined): string
   return undefined;
 }
 
-function readRules(text: string, file: string, warn: (text: string) => void, options: TableOptions): Rule[] {
-  const all: Rule[] = [];
-  const open: { rules: Rule[]; line: number }[] = [{ rules: all, line: 0 }];
+function readRules(text: string, file: string, warn: (text: string) => void, options: TableOptions): Rules {
+  const all: Rules = [];
+  const open: { rules: Rules; line: number }[] = [{ rules: all, line: 0 }];
   for (const { text: rule, first: line } of logicalLines(text, file, warn)) {
     try {
       readRule(rule, line, open, options);
@@ -72,7 +91,7 @@ function readRules(text: string, file: string, warn: (text: string) => void, opt
   return all;
 }
 
-function readRule(text: string, line: number, open: { rules: Rule[]; line: number }[], options: TableOptions): void {
+function readRule(text: string, line: number, open: { rules: Rules; line: number }[], options: TableOptions): void {
   const current = open.at(-1)!.rules;
   const word = /^(if|endif)(?![a-z0-9])/i.exec(text)?.[1] ?? '';
   if (/^endif/i.test(word)) {
@@ -83,8 +102,8 @@ function readRule(text: string, line: number, open: { rules: Rule[]; line: numbe
   }
   const { wanted, rest } = negations(text.slice(word.length));
   if (word !== '') {
-    const block: Rule[] = [];
-    current.push({ network: parseNetwork(trimWhite(rest)), wanted, block });
+    const block: Rules = [];
+    addRule(current, { network: parseNetwork(trimWhite(rest)), wanted, block });
     open.push({ rules: block, line });
     return;
   }
@@ -93,7 +112,7 @@ function readRule(text: string, line: number, open: { rules: Rule[]; line: numbe
   const network = parseNetwork(rest.slice(0, end));
   const value = trimWhite(rest.slice(end));
   if (value === '') throw new Error('no lookup result');
-  current.push({ network, wanted, value: options.valueIsFile ? encodeFiles(value) : value });
+  addRule(current, { network, wanted, value: options.valueIsFile ? encodeFiles(value) : value });
 }
 
 function negations(text: string): { wanted: boolean; rest: string } {

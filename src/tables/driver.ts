@@ -15,6 +15,9 @@ import { TableTrouble, type LookupTable, type TableContext, type TableOwner } fr
 export interface TableDriver {
   find(key: string): MaybePromise<string | undefined>;
   entries?(): Iterable<readonly [string, string]>;
+  update?(key: string, value: string): MaybePromise<void>;
+  /** False: it was not there. */
+  remove?(key: string): MaybePromise<boolean>;
   close?(): void;
 }
 
@@ -47,6 +50,8 @@ const checkEvery = 1000;
 /** Milliseconds after a look at the file in which a key that is not there need not be looked for again. */
 const trustMissFor = 50;
 const coolAfter = 1000;
+/** Milliseconds after which a file is looked at again that was read while somebody may have been writing it. */
+const lookSoon = 100;
 
 interface Seen {
   readonly identity: string;
@@ -59,6 +64,8 @@ export class OpenedTable implements LookupTable {
   readonly name: string;
   readonly fixed: boolean;
   readonly #kind: TableKind;
+  /** Asked once: the name may take looking at files. */
+  readonly #hasFile: boolean;
   readonly #context: TableContext;
   readonly #fold: (key: string) => string;
   readonly #utf8: boolean;
@@ -70,12 +77,15 @@ export class OpenedTable implements LookupTable {
   /** The file as it was opened: in a jail the only way to see that it has changed. */
   #file: number | undefined;
   #restarting = false;
+  /** What we have was read while an editor may have been at it: no better than what is there now. */
+  #wasHot = false;
 
   constructor(type: string, name: string, kind: TableKind, treatment: Treatment, context: TableContext) {
     this.type = type;
     this.name = name;
     this.fixed = kind.fixed;
     this.#kind = kind;
+    this.#hasFile = kind.file !== undefined;
     this.#context = context;
     this.#utf8 = treatment.utf8;
     const folds = treatment.fold && kind.fixed && !kind.keepsCase;
@@ -99,7 +109,7 @@ export class OpenedTable implements LookupTable {
 
   /** "Not found" can turn mail away for good: look first whether an entry was added a moment ago. */
   #findAgain(key: string): MaybePromise<string | undefined> {
-    const isFresh = this.#kind.file === undefined || this.#now() < this.#nextCheck - checkEvery + trustMissFor;
+    const isFresh = !this.#hasFile || this.#now() < this.#nextCheck - checkEvery + trustMissFor;
     return isFresh || !this.changed() ? undefined : this.#ready().find(this.#fold(key));
   }
 
@@ -109,15 +119,35 @@ export class OpenedTable implements LookupTable {
     return driver.entries();
   }
 
+  update(key: string, value: string): MaybePromise<void> {
+    const driver = this.#ready();
+    return driver.update ? driver.update(this.#fold(key), value) : this.#readOnly();
+  }
+
+  remove(key: string): MaybePromise<boolean> {
+    const driver = this.#ready();
+    return driver.remove ? driver.remove(this.#fold(key)) : this.#readOnly();
+  }
+
+  #readOnly(): never {
+    throw new TableTrouble(this.#label, `${this.#label} map requires O_RDONLY access mode`, 'config');
+  }
+
   changed(): boolean {
     const now = this.#now();
     this.#nextCheck = now + checkEvery;
-    if (this.#closed || (this.#driver && this.#kind.file === undefined)) return false;
+    if (this.#closed || (this.#driver && !this.#hasFile)) return false;
     if (this.#driver && hasChangedRoot()) return this.#lookFromJail();
     const seen = this.#look();
-    if (this.#driver && (seen?.identity === this.#seen?.identity || this.#isHot(seen, now))) return false;
+    if (this.#driver && (seen?.identity === this.#seen?.identity || (this.#isHot(seen, now) && !this.#wasHot))) return this.#stays(seen, now);
     this.#open(seen);
     return true;
+  }
+
+  #stays(seen: Seen | undefined, now: number): false {
+    this.#wasHot &&= this.#isHot(seen, now);
+    if (this.#wasHot) this.#nextCheck = now + lookSoon;
+    return false;
   }
 
   close(): void {
@@ -137,7 +167,7 @@ export class OpenedTable implements LookupTable {
   }
 
   #ready(): TableDriver {
-    const mayChange = this.#kind.file !== undefined || !this.#driver;
+    const mayChange = this.#hasFile || !this.#driver;
     if (mayChange && this.#now() >= this.#nextCheck) this.changed();
     if (!this.#driver) throw new TableTrouble(this.#label, `${this.#label} is unavailable. ${this.#reason}`);
     return this.#driver;
@@ -191,7 +221,9 @@ export class OpenedTable implements LookupTable {
   }
 
   #open(seen: Seen | undefined): void {
-    this.#nextCheck = this.#now() + checkEvery;
+    const now = this.#now();
+    this.#wasHot = this.#isHot(seen, now);
+    this.#nextCheck = now + (this.#wasHot ? lookSoon : checkEvery);
     let driver: TableDriver | undefined;
     try {
       driver = this.#kind.open();

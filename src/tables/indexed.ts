@@ -68,7 +68,8 @@ function driverOf(reader: Reader, label: string): TableDriver {
       throw new TableTrouble(label, `error reading ${label}: ${errorText(error)}`);
     }
   };
-  return { find: (key) => attempt(() => reader.get(key)), entries: () => attempt(() => reader.entries()), close: () => reader.close() };
+  // A NUL is the end of a stored key: with one inside, a key could pass for another.
+  return { find: (key) => (key.includes('\0') ? undefined : attempt(() => reader.get(key))), entries: () => attempt(() => reader.entries()), close: () => reader.close() };
 }
 
 /** Who asks for a Berkeley DB type does not expect a file of another type: say how to make it. */

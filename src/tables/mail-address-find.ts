@@ -106,6 +106,22 @@ function domainForms(address: string, stripped: Stripped, search: AddressSearch,
   return attempts;
 }
 
+/** What an access table is asked about an address, in this order. */
+export interface AccessKeys {
+  readonly keys: readonly string[];
+  /** How many of them are the whole address: pattern tables are asked for these only. */
+  readonly whole: number;
+}
+
+/** access(5): user+ext@domain, user@domain, domain and its parents, user+ext@, user@; quoted, and where that differs then as it is. */
+export function accessKeys(address: string, parentsMatch: boolean, rules: Omit<AddressRules, 'isLocal' | 'myorigin'>): AccessKeys {
+  const search = accessSearch(parentsMatch);
+  const stripped = rules.recipientDelimiter === '' ? undefined : stripAddress(address, rules.recipientDelimiter, rules);
+  const attempts = [...wholeAddress(address, stripped, search), ...(address.includes('@') ? domainForms(address, stripped, search, false) : [])];
+  const forms = attempts.map((attempt) => [...new Set([quotedKey(attempt), attempt.key])]);
+  return { keys: forms.flat(), whole: forms[0]!.length };
+}
+
 /** host.example.org, example.org, org - or host.example.org, .example.org, .org. */
 export function domainKeys(domain: string, how: 'itself' | 'parents' | 'dot parents'): string[] {
   const keys: string[] = [];
@@ -124,8 +140,13 @@ function tryAll(maps: Maps, attempts: readonly Attempt[], from = 0): MaybePromis
   return chain(tryOne(maps, attempt), (match) => match ?? tryAll(maps, attempts, from + 1));
 }
 
-function tryOne(maps: Maps, { key, form, partial, extension }: Attempt): MaybePromise<AddressMatch | undefined> {
-  const quoted = form === 'as is' ? key : quote822Local(key, { bareLocalpart: form === 'local part' });
+function quotedKey({ key, form }: Attempt): string {
+  return form === 'as is' ? key : quote822Local(key, { bareLocalpart: form === 'local part' });
+}
+
+function tryOne(maps: Maps, attempt: Attempt): MaybePromise<AddressMatch | undefined> {
+  const { key, partial, extension } = attempt;
+  const quoted = quotedKey(attempt);
   const match = (value: string | undefined, keyUsed: string) => (value === undefined ? undefined : { value, extension, keyUsed });
   return chain(maps.find(quoted, partial), (value) => {
     if (value !== undefined || quoted === key) return match(value, quoted);

@@ -1,7 +1,7 @@
 /** Several tables in order, and the orders in which addresses are looked for. */
 import { test } from 'node:test';
 import assert from 'node:assert/strict';
-import { accessSearch, addressTableSearch, domainKeys, findAddress, findAlias, parentsMatch, transportSearch, type AddressRules, type AddressSearch } from './mail-address-find.ts';
+import { accessKeys, accessSearch, addressTableSearch, domainKeys, findAddress, findAlias, parentsMatch, transportSearch, type AddressRules, type AddressSearch } from './mail-address-find.ts';
 import { Maps, openMaps } from './maps.ts';
 import { TableTrouble, type LookupTable, type TableContext } from './table.ts';
 
@@ -81,6 +81,15 @@ for (const [title, address, search, want] of [
     assert.equal(await findAddress(maps, address, search, rules), undefined);
     assert.deepEqual(asked, want);
   });
+}
+
+for (const [address, parents, want, whole] of [
+  ['user+ext@a.org', true, ['user+ext@a.org', 'user@a.org', 'a.org', 'org', 'user+ext@', 'user@'], 1],
+  ['user@a.b.org', false, ['user@a.b.org', 'a.b.org', '.b.org', '.org', 'user@'], 1],
+  ['a b+c@x.org', true, ['"a b+c"@x.org', 'a b+c@x.org', '"a b"@x.org', 'a b@x.org', 'x.org', 'org', '"a b+c"@', 'a b+c@', '"a b"@', 'a b@'], 2],
+  ['postmaster', true, ['postmaster'], 1],
+] as const) {
+  test(`keys of an access table for ${address}`, () => assert.deepEqual(accessKeys(address, parents, rules), { keys: want, whole }));
 }
 
 for (const [title, table, address, want] of [

@@ -6,36 +6,54 @@
  * openTable wants its close().
  */
 import { lowerAscii } from '../text/ascii.ts';
+import { hasLmdb } from '../host/lmdb.ts';
+import { hasPcre2 } from '../host/pcre2.ts';
 import { unionKind, pipeKind, randomKind } from './combined.ts';
 import { cidrKind } from './cidr.ts';
+import { debugKind } from './debug.ts';
 import { OpenedTable, type TableKind, type Treatment } from './driver.ts';
 import { cdbKind, indexedKind, lmdbKind, servingType } from './indexed.ts';
 import { environKind, failKind, inlineKind, internalKind, nisKind, staticKind, texthashKind } from './memory-tables.ts';
+import { pcreKind } from './pcre.ts';
+import { regexpKind } from './regexp.ts';
+import { sqliteKind } from './sqlite.ts';
+import { serverKinds } from './server/kinds.ts';
+import { isOpenedInPlace, proxiedName, proxyKind } from './server/proxy.ts';
 import type { LookupTable, TableContext, TableOptions } from './table.ts';
 import { unixKind } from './unix.ts';
 
-type MakeKind = (name: string, treatment: Treatment, context: TableContext, options: TableOptions) => TableKind;
+export type MakeKind = (name: string, treatment: Treatment, context: TableContext, options: TableOptions) => TableKind;
 
 const kinds = new Map<string, MakeKind>([
   ['cdb', cdbKind],
   ['cidr', cidrKind],
+  ['debug', (name, _treatment, context, options) => debugKind(name, (one) => openTable(one, context, options), context)],
   ['environ', environKind],
   ['fail', failKind],
   ['inline', inlineKind],
   ['internal', internalKind],
   ['lmdb', lmdbKind],
   ['nis', nisKind],
+  ['pcre', pcreKind],
   ['pipemap', (name, _treatment, context, options) => pipeKind(name, (one) => openTable(one, context, options))],
   ['randmap', randomKind],
+  ['regexp', regexpKind],
+  ['sqlite', sqliteKind],
   ['static', staticKind],
   ['texthash', texthashKind],
   ['unionmap', (name, _treatment, context, options) => unionKind(name, (one) => openTable(one, context, options))],
   ['unix', unixKind],
+  ['proxy', proxyKind],
+  ...serverKinds,
 ]);
+
+/** Types that need a library of the system: listed only where it is installed. */
+const libraryOf = new Map([['lmdb', hasLmdb], ['pcre', hasPcre2]]);
 
 /** The types that can be opened, sorted: what `postconf -m` lists. */
 export function tableTypes(): string[] {
-  return [...kinds.keys(), 'btree', 'dbm', 'hash', 'proxy', 'sdbm'].sort();
+  const present = [...kinds.keys()].filter((type) => libraryOf.get(type)?.() ?? true);
+  return [...present, 'btree', 'dbm', 'hash', 'sdbm'].sort();
 }
 
 /** Split at the first colon; undefined when a half is missing. */
@@ -48,10 +66,9 @@ const shared = new WeakMap<TableContext, Map<string, Shared>>();
 
 export function openTable(typeAndName: string, context: TableContext, options: TableOptions = {}): LookupTable {
   const parts = splitTypeAndName(typeAndName);
-  // The proxymap service is a matter of placement: what it gates, the caller asks with the table's own name.
-  if (parts?.[0] === 'proxy') return openTable(parts[1], context, options);
+  if (parts?.[0] === 'proxy' && (context.opensProxied || isOpenedInPlace(parts[1], options))) return openTable(proxiedName(parts[1]), context, options);
   const treatment = { fold: options.fold ?? true, utf8: options.utf8 ?? lowerAscii(context.parameter('smtputf8_enable')) === 'yes' };
-  const key = JSON.stringify([typeAndName, treatment, options.nul, options.valueIsFile]);
+  const key = JSON.stringify([typeAndName, treatment, options.nul, options.valueIsFile, options.noSubstitution, options.sensitive]);
   let tables = shared.get(context);
   if (!tables) shared.set(context, (tables = new Map()));
   const known = tables.get(key);
@@ -110,6 +127,14 @@ class Shared implements LookupTable {
 
   entries() {
     return this.#table.entries();
+  }
+
+  update(key: string, value: string) {
+    return this.#table.update(key, value);
+  }
+
+  remove(key: string) {
+    return this.#table.remove(key);
   }
 
   changed(): boolean {

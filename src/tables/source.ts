@@ -3,7 +3,7 @@
  *
  * Bad lines are left out and told of as "FILE, line N: ...", in Postfix's words; nothing throws.
  */
-import { logicalLines } from '../config/logical-lines.ts';
+import { eachLogicalLine } from '../config/logical-lines.ts';
 import { isAscii, isWhite, trimWhite } from '../text/ascii.ts';
 import { isUtf8 } from '../text/utf8.ts';
 
@@ -39,7 +39,7 @@ export function endOfKey(text: string, stop: (code: number) => boolean = isWhite
 export function* sourceEntries(text: string, options: SourceOptions): Generator<SourceEntry> {
   const { file, warn } = options;
   const ignoring = options.ignoring ? ' -- ignoring this line' : '';
-  for (const { text: whole, first: line } of logicalLines(text, file, warn)) {
+  for (const { text: whole, first: line } of eachLogicalLine(text, file, warn)) {
     const end = whole.indexOf('\0');
     const content = end < 0 ? whole : whole.slice(0, end);
     if (options.utf8 && !isAscii(content) && !isUtf8(content)) {

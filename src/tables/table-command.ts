@@ -4,12 +4,16 @@
  * A Dialect says how they differ. Ends with 0, or 1 when a key was not found or something could not be done; complaints go to
  * standard error as "postmap: warning: ...". Everything is byte strings.
  */
+import { basename } from 'node:path';
 import { printable } from '../text/ascii.ts';
+import { Progress, type Terminal } from '../text/progress.ts';
 import { Configuration, configDirectory } from '../config/configuration.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
-import { addToIndex, BuildTrouble, buildIndex, removeFromIndex, type BuildOptions, type Duplicates } from './build.ts';
+import { addToIndex, BuildTrouble, buildIndex, checkSource, removeFromIndex, type BuildOptions, type Duplicates } from './build.ts';
 import { servingType } from './indexed.ts';
+import { contentKeys, untilNul } from './content-keys.ts';
 import { openTable, tableTypes } from './open.ts';
+import { proxyEntries } from './server/proxy.ts';
 import type { SourceEntry, SourceOptions } from './source.ts';
 import { TableTrouble, type LookupTable, type TableContext, type TableOptions } from './table.ts';
 import { decodeFiles } from './value-file.ts';
@@ -21,7 +25,7 @@ export interface Writer {
 export interface CommandStreams {
   readonly stdin: AsyncIterable<Uint8Array | string>;
   readonly stdout: Writer;
-  readonly stderr: Writer;
+  readonly stderr: Terminal;
 }
 
 export interface Dialect {
@@ -88,9 +92,6 @@ function parseCommandLine(argv: readonly string[], { options, usage }: Dialect, 
   }
   if (flags.has('j') && !flags.has('q') && !flags.has('s')) throw new Fatal('option -j requires -q or -s');
   const values = new Map(parsed.found);
-  const ofMessages = ['b', 'h', 'm'].find((letter) => flags.has(letter));
-  if (ofMessages && values.get('q') !== '-') throw new Fatal('specify -b -h or -m only with "-q -"');
-  if (ofMessages) throw new Fatal(`option -${ofMessages} is not supported by this release`);
   if (parsed.operands.length === 0 && !flags.has('s')) throw new Fatal(usage);
   return { flags, values, duplicates, nul, operands: parsed.operands };
 }
@@ -102,7 +103,8 @@ export async function runTableCommand(dialect: Dialect, argv: readonly string[],
   try {
     const line = parseCommandLine(argv.map((word) => Buffer.from(word, 'utf8').toString('latin1')), dialect, say);
     const configuration = Configuration.load(configDirectory(line.values.get('c'), environment), { environment, warn });
-    return await new TableCommand(dialect, line, configuration, warn, streams).run();
+    checkMessageFlags(line, warn);
+    return await new TableCommand(dialect, line, configuration, warn, { ...streams, environment }).run();
   } catch (error) {
     if (!(error instanceof Fatal || error instanceof BuildTrouble || error instanceof ConfigurationError)) throw error;
     say(`fatal: ${error.message}`);
@@ -110,20 +112,35 @@ export async function runTableCommand(dialect: Dialect, argv: readonly string[],
   }
 }
 
+/** Complaints that come after main.cf was read. */
+function checkMessageFlags({ flags, values }: CommandLine, warn: (text: string) => void): void {
+  const [looksAtContent, looksAtParts] = [flags.has('b') || flags.has('h'), flags.has('m')];
+  if ((looksAtContent || looksAtParts) && values.get('q') !== '-') throw new Fatal('specify -b -h or -m only with "-q -"');
+  if (looksAtParts && !looksAtContent) warn('ignoring -m option without -b or -h');
+}
+
+interface Surroundings extends CommandStreams {
+  readonly environment: NodeJS.ProcessEnv;
+}
+
 class TableCommand {
   readonly #dialect: Dialect;
   readonly #line: CommandLine;
   readonly #configuration: Configuration;
   readonly #context: TableContext;
-  readonly #streams: CommandStreams;
+  readonly #streams: Surroundings;
   readonly #utf8: boolean;
+  /** The keys are made of a message (-b, -h). */
+  readonly #ofMessage: boolean;
 
-  constructor(dialect: Dialect, line: CommandLine, configuration: Configuration, warn: (text: string) => void, streams: CommandStreams) {
+  constructor(dialect: Dialect, line: CommandLine, configuration: Configuration, warn: (text: string) => void, streams: Surroundings) {
     this.#dialect = dialect;
     this.#line = line;
     this.#configuration = configuration;
     this.#streams = streams;
-    this.#utf8 = !line.flags.has('u') && configuration.get('smtputf8_enable');
+    // Messages are bytes of any kind, unless the operator knows better.
+    this.#ofMessage = line.flags.has('b') || line.flags.has('h');
+    this.#utf8 = !line.flags.has('u') && (!this.#ofMessage || line.flags.has('U')) && configuration.get('smtputf8_enable');
     this.#context = {
       parameter: (name) => configuration.text(name),
       warn,
@@ -136,7 +153,8 @@ class TableCommand {
   async run(): Promise<number> {
     const { flags, values } = this.#line;
     if (flags.has('d')) return this.#remove(values.get('d')!);
-    if (flags.has('q')) return values.get('q') === '-' ? this.#queries() : this.#query(values.get('q')!);
+    if (flags.has('q') && values.get('q') !== '-') return this.#query(values.get('q')!);
+    if (flags.has('q')) return this.#queries(this.#ofMessage ? contentKeys(this.#streams.stdin, flags) : linesOf(this.#streams.stdin));
     if (flags.has('s')) return this.#list();
     process.umask(0o022);
     for (const operand of this.#line.operands) await this.#build(...this.#split(operand));
@@ -168,7 +186,7 @@ class TableCommand {
   }
 
   #decoded(table: LookupTable, key: string, value: string): string | undefined {
-    if (!this.#line.flags.has('F')) return value;
+    if (!this.#line.flags.has('F') || this.#ofMessage) return value;
     try {
       return decodeFiles(value);
     } catch (error) {
@@ -200,14 +218,14 @@ class TableCommand {
     return 1;
   }
 
-  async #queries(): Promise<number> {
+  async #queries(keys: AsyncIterable<string>): Promise<number> {
     const tables = new Map<string, LookupTable>();
     const tableOf = (operand: string): LookupTable => {
       if (!tables.has(operand)) tables.set(operand, this.#open(operand));
       return tables.get(operand)!;
     };
     let status = 1;
-    for await (const key of linesOf(this.#streams.stdin)) {
+    for await (const key of keys) {
       for (const operand of this.#line.operands) {
         const value = await this.#find(tableOf(operand), key);
         if (value === undefined) continue;
@@ -219,11 +237,11 @@ class TableCommand {
     return status;
   }
 
-  #list(): number {
+  async #list(): Promise<number> {
     const [operand] = this.#line.operands;
     if (operand === undefined) return 1;
     const table = this.#open(operand);
-    for (const [key, value] of this.#entries(table)) {
+    for await (const [key, value] of this.#entries(table)) {
       if (key === '') this.#context.warn(`table ${table.type}:${table.name}: empty lookup key value is not allowed`);
       else if (value === '') this.#emptyValue(table, key);
       const shown = this.#decoded(table, key, value);
@@ -232,9 +250,9 @@ class TableCommand {
     return 0;
   }
 
-  #entries(table: LookupTable): Iterable<readonly [string, string]> {
+  async *#entries(table: LookupTable): AsyncGenerator<readonly [string, string]> {
     try {
-      return table.entries!();
+      yield* table.type === 'proxy' ? proxyEntries(table.name, this.#context) : table.entries!();
     } catch (error) {
       throw error instanceof TableTrouble ? new Fatal(error.message) : error;
     }
@@ -255,9 +273,17 @@ class TableCommand {
   }
 
   async #build(type: string, name: string): Promise<void> {
+    if (!this.#line.flags.has('i') && type !== 'proxy') checkSource(name);
     const options = this.#buildOptions(type, name);
-    if (!this.#line.flags.has('i')) return buildIndex(name, options);
-    addToIndex(name, await textOf(this.#streams.stdin), 'stdin', options);
+    if (this.#line.flags.has('i')) return addToIndex(name, await textOf(this.#streams.stdin), 'stdin', options);
+    const { stderr, environment } = this.#streams;
+    const progress = new Progress(stderr, { what: `${this.#dialect.program}: ${printable(basename(name), '?')}`, now: () => performance.now(), environment });
+    const warn = (text: string): void => (progress.clear(), this.#context.warn(text));
+    try {
+      buildIndex(name, { ...options, warn, ...(progress.live ? { progress } : {}) });
+    } finally {
+      progress.clear();
+    }
   }
 
   #buildOptions(type: string, name: string): BuildOptions {
@@ -293,15 +319,15 @@ async function textOf(stream: AsyncIterable<Uint8Array | string>): Promise<strin
   return Buffer.concat(parts).toString('latin1');
 }
 
-/** Lines as they come, without their newlines; the last may lack one. */
+/** Lines as they come, without their newlines; the last may lack one. Keys end at a null character. */
 async function* linesOf(stream: AsyncIterable<Uint8Array | string>): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of stream) {
     const lines = (rest + Buffer.from(chunk as Uint8Array).toString('latin1')).split('\n');
     rest = lines.pop()!;
-    yield* lines;
+    for (const line of lines) yield untilNul(line);
   }
-  if (rest !== '') yield rest;
+  if (rest !== '') yield untilNul(rest);
 }
 
 const shortEscapes = new Map([['\b', '\\b'], ['\f', '\\f'], ['\n', '\\n'], ['\r', '\\r'], ['\t', '\\t'], ['"', '\\"'], ['\\', '\\\\']]);

@@ -24,6 +24,9 @@ export interface LookupTable {
   find(key: string): MaybePromise<string | undefined>;
   /** Everything in it, for types that can tell. */
   entries?(): Iterable<readonly [string, string]>;
+  /** For types that can be written: put a value in, or take a key out (false: it was not there). */
+  update?(key: string, value: string): MaybePromise<void>;
+  remove?(key: string): MaybePromise<boolean>;
   /** Look at the table's file now; true when it was opened again. Look-ups do this by themselves, at most once per second. */
   changed(): boolean;
   close(): void;
@@ -58,6 +61,8 @@ export interface TableContext {
   /** Milliseconds since 1970. */
   now?(): number;
   environment?: NodeJS.ProcessEnv;
+  /** This is the process of proxymap(8): tables of type proxy are opened here. */
+  readonly opensProxied?: boolean;
   /** A whole number from 0 to below `limit`. */
   random?(limit: number): number;
 }
@@ -71,6 +76,16 @@ export interface TableOptions {
   readonly nul?: 'with' | 'without';
   /** Values are names of files in the source, and their contents in base64 in the table. */
   readonly valueIsFile?: boolean;
+  /**
+   * Rules of pattern tables must not put what they matched into their results: a stranger would choose them. Postfix has it so for
+   * aliases, mailboxes and transports.
+   */
+  readonly noSubstitution?: boolean;
+  /**
+   * What is found says which commands run and whose mailbox is written: it must not come from just any server, and not by way of
+   * proxymap(8). Postfix has it so for aliases(5) and the tables of virtual(8).
+   */
+  readonly sensitive?: boolean;
 }
 
 /** A context made of a Configuration and a Log; for daemons also of their `restart`. */

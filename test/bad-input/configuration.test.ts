@@ -22,7 +22,7 @@ interface Answer { readonly status: number; readonly said: string }
 async function check(): Promise<Answer> {
   let said = '';
   const status = await postfix(['-c', `${instance.directory}/etc`, 'check'], process.env, { stderr: { write: (bytes: Buffer) => { said += bytes.toString('latin1'); } } });
-  return { status, said: said.replaceAll(instance.directory, 'D').replaceAll('postfix/postfix-script: ', '') };
+  return { status, said: said.replaceAll(instance.directory, 'D').replaceAll('postlog: ', '') };
 }
 
 const needed = new Map<string, string>();

@@ -16,7 +16,7 @@ interface Answer { readonly status: number | null; readonly said: string }
 
 function postfix(instance: Instance, ...words: string[]): Answer {
   const { status, stderr } = spawnSync(`${root}bin/postfix`, ['-c', `${instance.directory}/etc`, ...words], { encoding: 'latin1', stdio: ['ignore', 'ignore', 'pipe'] });
-  return { status, said: stderr.replaceAll('postfix/postfix-script: ', '') };
+  return { status, said: stderr.replaceAll('postlog: ', '') };
 }
 
 const rows = 'rewrite unix - - n - - trivial-rewrite\n';

@@ -127,7 +127,7 @@ test('the quick start in seven steps', async (t) => {
   });
 
   await t.test('7. postfix start', async () => {
-    assert.match(await succeeds('postfix', ['-c', etc, 'start']), /^postfix\/postfix-script: starting the Postfix mail system$/m);
+    assert.match(await succeeds('postfix', ['-c', etc, 'start']), /^postlog: starting the Postfix mail system$/m);
     assert.match(await succeeds('postfix', ['-c', etc, 'status']), /the Postfix mail system is running: PID: \d+/);
     assert.match(log(), /postfix\/master\[\d+\]: daemon started/);
   });
@@ -170,13 +170,13 @@ test('the quick start in seven steps', async (t) => {
   await t.test('mydestination as the name of a file, after postfix reload', async () => {
     writeFileSync(`${etc}/mydests.txt`, 'fearnley.polkatistas.org\nftp.polkatistas.org\n');
     await succeeds('postconf', ['-c', etc, `mydestination=${etc}/mydests.txt`]);
-    assert.match(await succeeds('postfix', ['-c', etc, 'reload']), /^postfix\/postfix-script: refreshing the Postfix mail system$/m);
+    assert.match(await succeeds('postfix', ['-c', etc, 'reload']), /^postlog: refreshing the Postfix mail system$/m);
     await eventually('it holds', () => submit({ port, sender: 'friend@elsewhere.example', recipients: [`${mick}@ftp.polkatistas.org`], text: 'Subject: to ftp\n\n' })
       .then(() => new RegExp(`to=<${mick}@ftp\\.polkatistas\\.org>, relay=local, .*status=sent`).test(log())));
   });
 
   await t.test('nothing is wrong in the log; postfix stop', async () => {
-    assert.match(await succeeds('postfix', ['-c', etc, 'stop']), /^postfix\/postfix-script: stopping the Postfix mail system$/m);
+    assert.match(await succeeds('postfix', ['-c', etc, 'stop']), /^postlog: stopping the Postfix mail system$/m);
     assert.deepEqual(log().split('\n').filter((line) => /panic|fatal|error:|warning: (?!.*not part of this release)/.test(line)), []);
   });
 });

@@ -11,6 +11,7 @@ import { findDebianPostfix, testPrograms } from './debian-postfix.ts';
 import { measureGrowth } from './growth.ts';
 import { guard } from './guard.ts';
 import { measureLatency } from './latency.ts';
+import { measureLookups } from './lookups.ts';
 import { describeMachine, ownVersion } from './machine.ts';
 import { measureWorkload, type Bench, type Pair } from './matrix.ts';
 import { postfixPrograms, posternPrograms } from './mail-system.ts';
@@ -128,6 +129,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const base = makeBase(options);
   if (options.mode === 'guard') return (await guard(options, base, testPrograms(findDebianPostfix(base, options.fetchPostfix)))) ? 0 : 1;
+  if (options.mode === 'tables') return measureLookups(options, base, findDebianPostfix(base, options.fetchPostfix)) ? 0 : 1;
   return matrix(options, base);
 }
 

@@ -16,6 +16,11 @@ test('a pattern picks workloads', () => {
   assert.ok(parseOptions(['--only', '^relay']).only!.test('relay-5k'));
 });
 
+test('tables is a mode of its own', () => {
+  const { mode, quick, only } = parseOptions(['tables', '--quick', '--only', 'lmdb']);
+  assert.deepEqual([mode, quick, only!.test('lmdb')], ['tables', true, true]);
+});
+
 test('what makes no sense is a UsageError', () => {
   for (const argv of [['other'], ['guard', 'guard'], ['--rounds', 'none'], ['--rounds=0'], ['--only', '('], ['--colour'], ['--help'], ['--cpu-budget', '-1']]) {
     assert.throws(() => parseOptions(argv), UsageError, argv.join(' '));

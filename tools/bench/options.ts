@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 export class UsageError extends Error {}
 
 export interface BenchOptions {
-  readonly mode: 'matrix' | 'guard' | 'list';
+  readonly mode: 'matrix' | 'guard' | 'tables' | 'list';
   /** Where instances are made; undefined: the system's temporary directory. */
   readonly directory: string | undefined;
   /** An earlier results.json. */
@@ -28,6 +28,7 @@ export const budgets = { cpu: 0.4, syscalls: 60 } as const;
 
 export const usage = `usage: npm run bench -- [options]          measure Postern and Debian's Postfix in turn
        npm run bench -- guard [options]    only Postern's CPU and system calls per relayed message, against a budget
+       npm run bench -- tables [options]   look-ups per second for each type of table (--only PATTERN; --quick: small tables)
        npm run bench -- list               name the workloads
   --directory DIR       make the private mail systems here (default: the temporary directory); use a real disk
   --only PATTERN        only workloads whose name matches this regular expression
@@ -70,10 +71,12 @@ function words(argv: readonly string[]) {
   }
 }
 
+const modes = ['matrix', 'guard', 'tables', 'list'] as const;
+
 export function parseOptions(argv: readonly string[]): BenchOptions {
   const { values, positionals } = words(argv);
-  const mode = positionals[0] ?? 'matrix';
-  if (values.help || positionals.length > 1 || (mode !== 'matrix' && mode !== 'guard' && mode !== 'list')) throw new UsageError(usage);
+  const mode = modes.find((one) => one === (positionals[0] ?? 'matrix'));
+  if (values.help || positionals.length > 1 || mode === undefined) throw new UsageError(usage);
   return {
     mode,
     directory: values.directory,

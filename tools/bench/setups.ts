@@ -104,14 +104,22 @@ function noOpenssl(): string | undefined {
   return spawnSync('openssl', ['version']).status === 0 ? undefined : 'no openssl to make a certificate with';
 }
 
-function prepareTls(system: MailSystem): string {
+function prepareTlsIn(system: MailSystem): string {
   const { key, certificate } = certificateFiles(system);
   execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '30', '-subj', '/CN=bench.test', '-keyout', key, '-out', certificate], { stdio: ['ignore', 'ignore', 'pipe'] });
-  return `smtpd_tls_cert_file = ${certificate}\nsmtpd_tls_key_file = ${key}\nsmtpd_tls_security_level = may\nsmtp_tls_security_level = encrypt\n`;
+  return `smtpd_tls_cert_file = ${certificate}\nsmtpd_tls_key_file = ${key}\nsmtpd_tls_security_level = may\n`;
 }
+
+const prepareTls = (system: MailSystem): string => `${prepareTlsIn(system)}smtp_tls_security_level = encrypt\n`;
 
 async function noStartTls(system: MailSystem): Promise<string | undefined> {
   return (await ehloKeywords(system.port)).includes('STARTTLS') ? undefined : 'STARTTLS is not offered';
+}
+
+/** postconf tells of settings that nothing heeds yet. */
+async function noClientTls(system: MailSystem): Promise<string | undefined> {
+  const { stderr } = spawnSync(`${system.programs.commands}/postconf`, ['-c', system.etc, '-n'], { env: environmentWith(system.programs.environment), encoding: 'latin1' });
+  return stderr.includes('smtp_tls_security_level') ? 'the SMTP client does not use TLS' : noStartTls(system);
 }
 
 const receive = fileURLToPath(new URL('smtp-receive.ts', import.meta.url));
@@ -142,7 +150,8 @@ export const setups: { readonly [name in SetupName]: Setup } = {
     arrivals: (system) => new MailboxArrivals(fourUsers().map((name) => `${system.directory}/spool/${name}`)),
   },
   submission: { driver: sendmailDriver },
-  tls: { missing: noOpenssl, prepare: prepareTls, notYet: noStartTls, driver: tlsDriver, arrivals: (system) => nodeSink(system, true) },
+  tls: { missing: noOpenssl, prepare: prepareTls, notYet: noClientTls, driver: tlsDriver, arrivals: (system) => nodeSink(system, true) },
+  'tls-in': { missing: noOpenssl, prepare: prepareTlsIn, notYet: noStartTls, driver: tlsDriver },
   restrictions: { prepare: prepareRestrictions },
   'slow-disk': { missing: noSlowDisk, prepare: prepareSlowDisk, flushes: (system) => slowDisks.get(system)?.count() ?? 0 },
   destinations: { prepare: prepareDestinations, arrivals: (system, test) => smtpSink(test, system.sinkPort, '0.0.0.0') },

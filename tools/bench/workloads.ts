@@ -6,7 +6,7 @@ import type { Variant } from './main-cf.ts';
 import type { Side } from './mail-system.ts';
 
 /** How mail comes in, and what it meets; each is made by one function in setups.ts. */
-export type SetupName = 'relay' | 'maildir' | 'mailbox' | 'submission' | 'tls' | 'restrictions' | 'slow-disk' | 'destinations';
+export type SetupName = 'relay' | 'maildir' | 'mailbox' | 'submission' | 'tls' | 'tls-in' | 'restrictions' | 'slow-disk' | 'destinations';
 
 export interface Workload {
   readonly name: string;
@@ -40,6 +40,8 @@ export const workloads: readonly Workload[] = [
   { name: 'maildir', title: 'to a virtual Maildir, 5 kB, 20 sessions', setup: 'maildir', variants: both, messages: { postern: 5000, postfix: 2500 }, load: { size: five, sessions: 20 }, goal: { shipped: 2.5, tuned: 2.5 } },
   { name: 'mailbox', title: 'to four local mailboxes, 5 kB, 20 sessions', setup: 'mailbox', variants: both, messages: { postern: 4000, postfix: 2000 }, load: { size: five, sessions: 20 } },
   { name: 'submission', title: 'sendmail, 10 at a time, 5 kB, relayed', setup: 'submission', variants: asShipped, messages: { postern: 200, postfix: 800 }, load: { size: five, sessions: 10 } },
+  { name: 'tls-in', title: 'TLS in, plain text out, 5 kB, 20 sessions', setup: 'tls-in', variants: asShipped, messages: { postern: 2500, postfix: 1000 }, load: { size: five, sessions: 20 } },
+  { name: 'tls-in-kept', title: 'TLS in, plain text out, 5 kB, 20 sessions, kept connections', setup: 'tls-in', variants: asShipped, messages: { postern: 8000, postfix: 2000 }, load: { size: five, sessions: 20, keep: true } },
   { name: 'tls', title: 'TLS on both sides, 5 kB, 20 sessions', setup: 'tls', variants: asShipped, messages: { postern: 1500, postfix: 1000 }, load: { size: five, sessions: 20 } },
   { name: 'tls-kept', title: 'TLS on both sides, 5 kB, 20 sessions, kept connections', setup: 'tls', variants: asShipped, messages: { postern: 5000, postfix: 2000 }, load: { size: five, sessions: 20, keep: true } },
   { name: 'restrictions', title: '50 restrictions and four tables, 5 kB, 20 sessions', setup: 'restrictions', variants: asShipped, messages: { postern: 5000, postfix: 2000 }, load: { size: five, sessions: 20 } },

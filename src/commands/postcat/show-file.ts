@@ -53,6 +53,8 @@ export class FileShow {
   #dataOffset = -1;
   /** Type of the last record that was shown. */
   #last = 0;
+  /** Comes out with the first record only, as Postfix's does. */
+  #heading = '';
   /** Where the record at hand was looked for: before pointers were followed. */
   #offset = 0;
 
@@ -66,7 +68,14 @@ export class FileShow {
   }
 
   *show(): Generator<string, void, undefined> {
-    if (this.#options.skip === 0 && this.#options.envelope) yield `*** ENVELOPE RECORDS ${this.#path} ***\n`;
+    this.#heading = this.#options.skip === 0 && this.#options.envelope ? `*** ENVELOPE RECORDS ${this.#path} ***\n` : '';
+    for (const piece of this.#pieces()) {
+      yield this.#heading + piece;
+      this.#heading = '';
+    }
+  }
+
+  *#pieces(): Generator<string, void, undefined> {
     for (;;) {
       this.#offset = this.#records.offset;
       const step = this.#records.next();
@@ -134,8 +143,7 @@ export class FileShow {
 
   *#extracted(record: QueueRecord): Generator<string, boolean, undefined> {
     if (this.#state === 'envelope') this.#voice.warning(`${this.#path}: out-of-order extracted segment marker`);
-    if (this.#printing && this.#last === recordType.partial) yield '\n';
-    if (this.#options.envelope) yield this.#marker(record, 'HEADER EXTRACTED');
+    if (this.#options.envelope) yield (this.#printing && this.#last === recordType.partial ? '\n' : '') + this.#marker(record, 'HEADER EXTRACTED');
     this.#state = 'envelope';
     this.#printing = this.#options.envelope;
     return !this.#printing;
@@ -144,7 +152,8 @@ export class FileShow {
   *#end(record: QueueRecord): Generator<string, boolean, undefined> {
     if (this.#state !== 'envelope') this.#voice.warning(`${this.#path}: out-of-order message end marker`);
     if (this.#options.envelope) yield this.#marker(record, 'MESSAGE FILE END');
-    return !this.#options.raw;
+    // Postfix goes to the end of the file here, except where it skips nothing.
+    return !this.#options.raw || !this.#options.verbose;
   }
 
   // Seen only when they are not followed below us.

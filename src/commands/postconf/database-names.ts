@@ -32,7 +32,7 @@ export class DatabaseNames {
 
   /** Looks for tables in the expanded value of a parameter. */
   visit(value: string, row: ServiceRow | undefined): void {
-    if (!/[:$#]/.test(value)) return;
+    if (!/[:$#{]/.test(value)) return;
     this.#visitText(expandOrEnd(this.#scan.table, this.#scan.console, value, row), row, true);
   }
 

@@ -10,7 +10,7 @@ import type { EditMode } from './edit-main.ts';
 import { Fatal } from './output.ts';
 import { fieldIndex, matches, parsePattern } from './pattern.ts';
 import type { Pattern } from './pattern.ts';
-import { checkColumns, isOption, normalForm, splitRow, splitWords } from './service-rows.ts';
+import { checkColumns, fieldNames, isOption, normalForm, splitRow, splitWords } from './service-rows.ts';
 import { layOutRow } from './show-services.ts';
 
 export type EditTarget = 'row' | 'field' | 'parameter';
@@ -170,7 +170,8 @@ function replaced(asked: readonly Request[]): readonly string[] | undefined {
 function withField(fields: readonly string[], index: number, value: string): readonly string[] {
   const command = index === columnCount - 1;
   const words = command ? splitWords(value) : [value];
-  const changed = command ? [...fields.slice(0, index), words[0] ?? '', ...normalForm(words.slice(1))] : fields.with(index, value);
+  if (words.length === 0 || words[0] === '') throw new Fatal(`invalid ${fieldNames[index]} field "": a column cannot be empty (write - for the default)`);
+  const changed = command ? [...fields.slice(0, index), words[0]!, ...normalForm(words.slice(1))] : fields.with(index, value);
   checkColumns(changed, value);
   return changed;
 }

@@ -2,25 +2,28 @@
 // sense throws Fatal in Postfix's words.
 import { Fatal } from './output.ts';
 
-/** Every option that may be given more than as a mere value; `PP` is `-P` twice. */
-export type Flag = 'a' | 'A' | 'b' | 'C' | 'd' | 'e' | 'f' | 'F' | 'h' | 'H' | 'j' | 'l' | 'm' | 'M' | 'n' | 'o' | 'p' | 'P' | 't' | 'T' | 'x' | 'X' | '#' | 'PP';
+/** Every option that says what to do or how; `PP` is `-P` twice. `-C` only chooses, and goes with everything. */
+export type Flag = 'a' | 'A' | 'b' | 'd' | 'e' | 'f' | 'F' | 'h' | 'H' | 'j' | 'l' | 'm' | 'M' | 'n' | 'o' | 'p' | 'P' | 't' | 'T' | 'x' | 'X' | '#' | 'PP';
 
 export interface CommandLine {
   readonly flags: ReadonlySet<Flag>;
   /** `-c`, as the system gave it; all other text is byte strings. */
   readonly directory: string | undefined;
   readonly classes: string | undefined;
+  /** What `-T` asks for. */
+  readonly tls: string | undefined;
   /** `-o name=value`. */
   readonly overrides: readonly string[];
   readonly quiet: boolean;
+  readonly verbose: boolean;
   readonly operands: readonly string[];
 }
 
-/** The C library's complaint, which stands on a line before the usage. */
+/** The C library's complaint, if any, which stands on a line before the usage. */
 export class WrongOption extends Fatal {
-  readonly trouble: string;
+  readonly trouble: string | undefined;
 
-  constructor(trouble: string) {
+  constructor(trouble?: string) {
     super(usage);
     this.trouble = trouble;
   }
@@ -32,7 +35,8 @@ const plain = new Set('aAbdefFhHjlmMnpPqtvxX#');
 export function parseCommandLine(argv: readonly string[]): CommandLine {
   const flags = new Set<Flag>();
   const overrides: string[] = [];
-  let [directory, classes, quiet]: [string | undefined, string | undefined, boolean] = [undefined, undefined, false];
+  const values = new Map<string, string>();
+  let [quiet, verbose] = [false, false];
   let at = 0;
   for (; at < argv.length; at++) {
     const word = argv[at]!;
@@ -44,25 +48,28 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     for (let index = 1; index < word.length; index++) {
       const letter = word[index]!;
       if (plain.has(letter)) {
+        if ((letter === 'b' || letter === 't') && (flags.has('b') || flags.has('t'))) throw new Fatal('specify one of -b and -t');
         if (letter === 'q') quiet = true;
+        else if (letter === 'v') verbose = true;
         else if (letter === 'P' && flags.has('P')) flags.add('PP');
-        else if (letter !== 'v') flags.add(letter as Flag);
+        else flags.add(letter as Flag);
         continue;
       }
+      // Postfix's program knows the letter and has no use for it.
+      if (letter === 'E') throw new WrongOption();
       if (!withValue.has(letter)) throw new WrongOption(`invalid option -- '${letter}'`);
       const value = word.slice(index + 1) || argv[++at];
       if (value === undefined) throw new WrongOption(`option requires an argument -- '${letter}'`);
-      if (letter === 'c') directory = value;
-      else if (letter === 'C') classes = value;
-      else if (letter === 'o') overrides.push(byteString(value));
+      if (letter === 'T' && flags.has('T')) throw new Fatal('At most one -T <mode> option may be specified');
+      if (letter === 'o') overrides.push(byteString(value));
+      else values.set(letter, value);
       if (letter !== 'c' && letter !== 'C') flags.add(letter as Flag);
       break;
     }
   }
-  if (classes !== undefined) flags.add('C');
   const operands = argv.slice(at).map(byteString);
   complete(flags, operands);
-  return { flags, directory, classes, overrides, quiet, operands };
+  return { flags, directory: values.get('c'), classes: values.get('C'), tls: values.get('T'), overrides, quiet, verbose, operands };
 }
 
 function byteString(text: string): string {
@@ -84,17 +91,16 @@ const exclusive: readonly (readonly Flag[])[] = [
 /** An option, and what may stand beside it. */
 const companions: readonly (readonly [Flag, readonly Flag[]])[] = [
   ['a', []], ['A', []], ['b', []], ['l', []], ['m', []], ['T', []], ['t', []],
-  ['p', ['e', 'X', '#', 'f', 'h', 'C', 'x', 'd', 'n', 'o', 'H', 'j']],
+  ['p', ['e', 'X', '#', 'f', 'h', 'x', 'd', 'n', 'o', 'H', 'j']],
   ['M', ['e', 'X', '#', 'f', 'o', 'x', 'j']],
   ['F', ['e', 'f', 'h', 'o', 'x', 'H', 'j']],
   ['P', ['e', 'X', 'f', 'h', 'o', 'x', 'H', 'j', 'PP']],
   ['PP', ['f', 'h', 'o', 'x', 'H', 'j', 'P']],
   ['j', ['p', 'M', 'F', 'P', 'o', 'x', 'n', 'd']],
-  ['C', ['p', 'd', 'n']],
 ];
 
 /** The order in which Postfix names options. */
-const naming: readonly Flag[] = ['a', 'A', 'b', 'C', 'd', 'e', 'f', 'F', 'h', 'H', 'j', 'l', 'm', 'M', 'n', 'o', 'p', 'P', 't', 'T', 'x', 'X', '#', 'PP'];
+const naming: readonly Flag[] = ['a', 'A', 'b', 'd', 'e', 'f', 'F', 'h', 'H', 'j', 'l', 'm', 'M', 'n', 'o', 'p', 'P', 't', 'T', 'x', 'X', '#', 'PP'];
 
 function complete(flags: Set<Flag>, operands: readonly string[]): void {
   if (!majorModes.some((flag) => flags.has(flag))) flags.add('p');
@@ -116,9 +122,10 @@ function names(flags: readonly Flag[]): string[] {
 }
 
 const usage = [
-  'usage: postconf', '[-c config_dir]', '[-C param_class]', '[-d (parameter defaults)]', '[-e (edit configuration)]',
-  '[-f (fold lines)]', '[-F (master.cf fields)]', '[-h (no names)]', '[-H (no values)]', '[-j (streaming JSON)]',
-  '[-l (lock types)]', '[-m (map types)]', '[-M (master.cf)]', '[-n (non-default parameters)]', '[-o name=value (override parameter value)]',
-  '[-p (main.cf, default)]', '[-P (master.cf parameters)]', '[-q (no warnings about names)]', '[-v (verbose)]',
-  '[-x (expand parameter values)]', '[-X (exclude)]', '[-# (comment-out)]', '[name...]',
+  'usage: postconf', '[-a (server SASL types)]', '[-A (client SASL types)]', '[-b (bounce templates)]', '[-c config_dir]', '[-C param_class]',
+  '[-d (parameter defaults)]', '[-e (edit configuration)]', '[-f (fold lines)]', '[-F (master.cf fields)]', '[-h (no names)]', '[-H (no values)]',
+  '[-j (streaming JSON)]', '[-l (lock types)]', '[-m (map types)]', '[-M (master.cf)]', '[-n (non-default parameters)]',
+  '[-o name=value (override parameter value)]', '[-p (main.cf, default)]', '[-P (master.cf parameters)]', '[-q (no warnings about names)]',
+  '[-t (bounce templates)]', '[-T compile-version|run-version|public-key-algorithms]', '[-v (verbose)]', '[-x (expand parameter values)]',
+  '[-X (exclude)]', '[-# (comment-out)]', '[name...]',
 ].join(' ');

@@ -8,6 +8,9 @@ export interface Output { readonly stdout: Writer; readonly stderr: Writer }
 
 export class Fatal extends Error {}
 
+/** The same, but everything has been said already. */
+export class Ended extends Error {}
+
 export class Console {
   readonly #out: Output;
   readonly #program: string;

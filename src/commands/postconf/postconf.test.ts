@@ -5,6 +5,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { cardOf, parameterNames } from '../../parameters/parameters.ts';
+import { clientSaslTypes, serverSaslTypes } from '../../parameters/sasl-types.ts';
 import { main } from './postconf.ts';
 
 interface Result { status: number; stdout: string; stderr: string[] }
@@ -70,6 +71,49 @@ for (const [argv, stdout] of [
   assert.equal(printed, stdout);
 });
 
+test('the texts of reports, as they are and filled in', async (context) => {
+  const { directory, run } = place(context, `${mainCf}delay_warning_time = 4h\n`);
+  const plain = await run('-t');
+  assert.deepEqual([plain.status, plain.stderr], [0, []]);
+  assert.match(plain.stdout, /^failure_template = <<EOF\nCharset: us-ascii\nFrom: Mail Delivery System <MAILER-DAEMON>\nSubject: Undelivered Mail Returned to Sender\nPostmaster-Subject: .*\n\nThis is the mail system at host \$myhostname\.\n/);
+  assert.match((await run('-b')).stdout, /expanded_delay_text = <<EOF\nThis is the mail system at host mail\.example\.org\.\n[^]* 4 hour\(s\)/);
+  writeFileSync(`${directory}/templates`, plain.stdout.replace('This is the mail system at', 'Greetings from'));
+  assert.match((await run('-b', `${directory}/templates`)).stdout, /^expanded_failure_text = <<EOF\nGreetings from host mail\.example\.org\.\n/);
+  for (const [argv, message] of [
+    [['-b', 'a', 'b'], 'options -b and -t require at most one template file'], [['-b', '-t'], 'specify one of -b and -t'], [['-t', '/no/such'], 'open /no/such: No such file or directory'],
+  ] as const) assert.deepEqual(await run(...argv), { status: 1, stdout: '', stderr: [`postconf: fatal: ${message}`] });
+});
+
+test('what this release can do, and with which library', async (context) => {
+  const { run } = place(context);
+  assert.deepEqual([(await run('-a')).stdout, (await run('-A')).stdout], [serverSaslTypes, clientSaslTypes].map((types) => types.map((type) => `${type}\n`).join('')));
+  assert.deepEqual(await run('-T', 'run-version'), { status: 0, stdout: `OpenSSL ${process.versions.openssl}\n`, stderr: [] });
+  assert.match((await run('-T', 'public-key-algorithms')).stdout, /^(?:[a-z]+\n)*rsa\n$/);
+  assert.deepEqual(await run('-T', 'x'), { status: 1, stdout: '', stderr: ["postconf: warning: unknown 'postconf -T' mode: x (known are compile-version, run-version, public-key-algorithms)"] });
+});
+
+const idle = parameterNames().find((name) => cardOf(name)?.notYetUsed);
+
+test('a setting that nothing reads is named with its place', { skip: idle === undefined && 'every parameter is read' }, async (context) => {
+  const { run } = place(context, `mail_name = x\n${idle} = y\n`, `smtp inet n - n - - smtpd\n  -o ${idle}=z\n`);
+  const inMain = `postconf: warning: DIR/main.cf, line 2: accepted, not yet used: ${idle}=y`;
+  const inMaster = `postconf: warning: DIR/master.cf, line 1: accepted, not yet used: ${idle}=z`;
+  for (const [argv, stderr] of [
+    [['-n'], [inMain, inMaster]], [['-h', 'mail_name'], []], [['-h', idle!], [inMain]], [['-M'], [inMaster]], [['-qn'], []], [['-d', 'mail_name'], []],
+  ] as const) assert.deepEqual((await run(...argv)).stderr, stderr, argv.join(' '));
+});
+
+test('a row with odd arguments is shown, and said to be odd', async (context) => {
+  const { status, stdout, stderr } = await place(context, '', 'smtp inet n - n - - smtpd -o { a=b\n').run('-M');
+  assert.deepEqual([status, stdout, stderr[0]], [0, 'smtp       inet  n       -       n       -       -       smtpd -o a=b\n', `postconf: warning: master.cf: missing '}' in "{ a=b"`]);
+});
+
+test('-v says whether an edit changed anything', async (context) => {
+  const { run } = place(context);
+  assert.deepEqual((await run('-v', '-e', 'zoo=1')).stderr, ['postconf: DIR/main.cf: changed']);
+  assert.deepEqual((await run('-v', '-e', 'zoo=1')).stderr, ['postconf: DIR/main.cf: unchanged']);
+});
+
 test('all parameters are printed in the order of their names', async (context) => {
   const { stdout } = await place(context).run('-d');
   const names = stdout.split('\n').slice(0, -1).map((line) => line.slice(0, line.indexOf(' ')));
@@ -121,7 +165,8 @@ test('an unknown option shows how to call it', async (context) => {
   const { status, stderr } = await place(context).run('-Q');
   assert.equal(status, 1);
   assert.equal(stderr[0], "postconf: invalid option -- 'Q'");
-  assert.match(stderr[1]!, /^postconf: fatal: usage: postconf \[-c config_dir\]/);
+  assert.match(stderr[1]!, /^postconf: fatal: usage: postconf \[-a \(server SASL types\)\] .* \[-c config_dir\] \[-C param_class\]/);
+  assert.deepEqual((await place(context).run('-E')).stderr, [stderr[1]]);
 });
 
 test('without main.cf there is nothing to show', async (context) => {

@@ -5,11 +5,13 @@ import type { Override } from '../../config/configuration.ts';
 import { logicalLines } from '../../config/logical-lines.ts';
 import type { Warn } from '../../config/logical-lines.ts';
 import { splitNameValue } from '../../config/main-cf.ts';
-import { normalizeArguments } from '../../config/master-arguments.ts';
+import { normalizeArguments, showArguments } from '../../config/master-arguments.ts';
 import { columnCount } from '../../config/master-cf.ts';
 import { Fatal } from './output.ts';
 
 export interface ServiceRow {
+  /** The first line of the row in master.cf, from 1. */
+  readonly line: number;
   /** `service/type`. */
   readonly nameSpace: string;
   readonly fields: readonly string[];
@@ -25,18 +27,18 @@ const blanks = ' \t\r\n';
 
 export function parseServiceRows(text: string, file: string, warn: Warn): ServiceRow[] {
   return logicalLines(text, file, warn).map((line) => {
-    const fields = splitRow(line.text);
+    const fields = splitRow(line.text, (words) => showArguments(words, (trouble) => warn(`master.cf: ${trouble}`)));
     if (typeof fields === 'string') throw new Fatal(`file ${file}: line ${line.first}: ${fields}`);
-    return serviceRow(fields);
+    return serviceRow(fields, line.first);
   });
 }
 
-/** Columns and arguments of one row, or what is wrong with it. */
-export function splitRow(text: string): readonly string[] | string {
+/** Columns and arguments of one row, or what is wrong with it. Arguments that make no sense end the command, unless the caller has another use for them. */
+export function splitRow(text: string, readArguments: (words: readonly string[]) => readonly string[] = normalForm): readonly string[] | string {
   const words = splitListGroups(text, blanks);
   if (words.length < columnCount) return 'bad field count';
   checkColumns(words, text);
-  return [...words.slice(0, columnCount), ...normalForm(words.slice(columnCount))];
+  return [...words.slice(0, columnCount), ...readArguments(words.slice(columnCount))];
 }
 
 /** Arguments in normal form. */
@@ -50,12 +52,12 @@ export function splitWords(text: string): string[] {
   return splitListGroups(text, blanks);
 }
 
-export function serviceRow(fields: readonly string[]): ServiceRow {
+export function serviceRow(fields: readonly string[], line: number): ServiceRow {
   const [service, type, command] = [fields[0]!, fields[1]!, fields[columnCount - 1]!];
   const processName = command.slice(command.lastIndexOf('/') + 1);
   const readOnly = new Map([['process_name', processName], ['service_name', service]]);
   const overrides = rowOverrides(fields);
-  return { nameSpace: `${service}/${type}`, fields, parameters: overrides.length > 0 ? new Map(overrides) : undefined, readOnly };
+  return { line, nameSpace: `${service}/${type}`, fields, parameters: overrides.length > 0 ? new Map(overrides) : undefined, readOnly };
 }
 
 /** Does an argument that starts here still belong to the daemon's options? */

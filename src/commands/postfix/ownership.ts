@@ -28,7 +28,8 @@ function look(path: string): Stats | undefined {
   }
 }
 
-function* tree(path: string, depth = 20): Generator<[string, Stats]> {
+/** The file and what is below it; links are not followed. */
+export function* tree(path: string, depth = 20): Generator<[string, Stats]> {
   const found = look(path);
   if (found === undefined) return;
   yield [path, found];

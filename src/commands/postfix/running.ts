@@ -1,10 +1,11 @@
 /**
- * The subcommands for a mail system that runs (or not): status, stop, abort, drain, reload, flush.
+ * The subcommands for a mail system that runs (or not): status, stop, quick-stop, abort, drain, reload, flush.
  */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { isMasterRunning, masterPid } from '../../server/master-lock.ts';
+import { reportUnused } from './programs.ts';
 import { program, sharedOptions, type Situation } from './situation.ts';
 
 /** The running master's process id; a fatal line when there is none. */
@@ -13,7 +14,9 @@ function runningMaster({ log, pidFile }: Situation): number {
   return pid ?? log.fatal('the Postfix mail system is not running');
 }
 
-export function status({ log, pidFile }: Situation): number {
+export async function status(situation: Situation): Promise<number> {
+  const { log, pidFile } = situation;
+  await reportUnused(situation);
   const running = isMasterRunning(pidFile);
   log.info(running ? `the Postfix mail system is running: PID: ${masterPid(pidFile)}` : 'the Postfix mail system is not running');
   return running ? 0 : 1;
@@ -39,6 +42,23 @@ export async function stop(situation: Situation): Promise<number> {
   log.warning('stopping the Postfix mail system with force');
   for (const each of [pid, ...children]) kill(each);
   return 0;
+}
+
+/** The next start comes without its checks; also when there is nothing to stop. */
+export async function quickStop(situation: Situation): Promise<number> {
+  try {
+    await stop(situation);
+  } catch (error) {
+    // It has been said that nothing runs.
+    if (isMasterRunning(situation.pidFile)) throw error;
+  }
+  writeFileSync(quickStartMark(situation), '');
+  return 0;
+}
+
+/** The file that says so. */
+export function quickStartMark({ queueDirectory }: Situation): string {
+  return `${queueDirectory}/quick-start`;
 }
 
 /** Only processes that master started; the kernel knows them by their parent. */
@@ -78,7 +98,8 @@ export function drain(situation: Situation): number {
   return 0;
 }
 
-export function reload(situation: Situation): number {
+export async function reload(situation: Situation): Promise<number> {
+  await reportUnused(situation);
   const pid = runningMaster(situation);
   situation.log.info('refreshing the Postfix mail system');
   process.kill(pid, 'SIGHUP');

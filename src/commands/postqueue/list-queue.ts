@@ -36,7 +36,7 @@ export async function listQueue(form: Form, config: Configuration, voice: Voice,
   const service = config.get('showq_service_name');
   const socket = await connect(`public/${service}`, config.get('ipc_timeout') * 1000).catch((error: NodeJS.ErrnoException) => error);
   if (socket instanceof net.Socket) await fromService(socket, renderer, config, voice, out);
-  else fromDirectories(socket, renderer, config, voice, out);
+  else await fromDirectories(socket, renderer, config, voice, out);
 }
 
 async function connect(path: string, timeout: number): Promise<net.Socket> {
@@ -67,7 +67,7 @@ async function put(out: TextOutput, text: string): Promise<void> {
   if (text !== '' && !out.write(Buffer.from(text, 'latin1')) && 'once' in out) await once(out as unknown as NodeJS.WriteStream, 'drain');
 }
 
-function fromDirectories(error: NodeJS.ErrnoException, renderer: Renderer, config: Configuration, voice: Voice, out: TextOutput): void {
+async function fromDirectories(error: NodeJS.ErrnoException, renderer: Renderer, config: Configuration, voice: Voice, out: TextOutput): Promise<void> {
   const reason = `Connect to the ${config.get('mail_name')} ${config.get('showq_service_name')} service: ${errorText(error)}`;
   if (error.code === 'EACCES' || error.code === 'EPERM') voice.fatal(reason);
   if (!isRoot() && !ownsQueue()) voice.fatal(`Queue report unavailable - mail system is down (${reason})`);
@@ -77,10 +77,10 @@ function fromDirectories(error: NodeJS.ErrnoException, renderer: Renderer, confi
   for (const event of listQueues(listingOptions(config, voice))) {
     text += renderer.take(event);
     if (text.length < portion) continue;
-    out.write(Buffer.from(text, 'latin1'));
+    await put(out, text);
     text = '';
   }
-  out.write(Buffer.from(text + renderer.finish(), 'latin1'));
+  await put(out, text + renderer.finish());
 }
 
 function listingOptions(config: Configuration, voice: Voice): Parameters<typeof listQueues>[0] {

@@ -81,6 +81,7 @@ function pass(at: Workplace, steps: readonly Step[]): void {
     if (wantedDepth > 0 && !place.recurse) voice.fatal(`${name} queue must not be hashed`);
     const surplus = (path: string): void => void removeDirectory(path, voice);
     for (const found of walk(name, { recurse: place.recurse, wantedDepth, voice, surplus })) {
+      at.progress.step();
       const status = look(`${found.directory}/${found.name}`);
       if (status === undefined) continue;
       if (status.isDirectory()) removeAlien(`${found.directory}/${found.name}`, at);

@@ -3,6 +3,7 @@
  */
 import type { Configuration } from '../../config/configuration.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
+import type { Progress } from '../../text/progress.ts';
 import type { Voice } from '../voice.ts';
 
 export interface Place {
@@ -42,15 +43,18 @@ export interface Workplace {
   readonly longQueueIds: boolean;
   readonly counts: Counts;
   readonly queues: readonly string[];
+  /** Of files looked at, and messages named. */
+  readonly progress: Pick<Progress, 'step'>;
 }
 
-export function workplace(config: Configuration, voice: Voice, queues: readonly string[]): Workplace {
+export function workplace(config: Configuration, voice: Voice, queues: readonly string[], progress: Workplace['progress']): Workplace {
   return {
     paths: new QueuePaths({ hashQueueNames: config.get('hash_queue_names'), hashQueueDepth: config.get('hash_queue_depth') }),
     voice,
     longQueueIds: config.get('enable_long_queue_ids'),
     counts: { requeued: 0, held: 0, released: 0, deleted: 0, expired: 0, fixed: 0, inodeMismatches: 0, positionMismatches: 0 },
     queues,
+    progress,
   };
 }
 

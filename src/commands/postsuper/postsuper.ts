@@ -10,7 +10,8 @@ import { errorText } from '../../host/libc.ts';
 import { becomeUser, isRoot } from '../../host/identity.ts';
 import { mailOwner } from '../../server/mail-owner.ts';
 import { getopt } from '../../text/getopt.ts';
-import { byteStrings, CommandFailed, runCommand, Voice, type Output } from '../voice.ts';
+import { Progress, type Terminal } from '../../text/progress.ts';
+import { byteStrings, CommandFailed, runCommand, Voice } from '../voice.ts';
 import { operateOnAll, repairAll, type MassOperation } from './all-messages.ts';
 import { deleteOne, expireAndReleaseOne, expireOne, holdOne, releaseOne, requeueOne } from './one-message.ts';
 import { fileJournal } from './journal.ts';
@@ -51,22 +52,25 @@ interface CommandLine {
   readonly directory: string | undefined;
 }
 
-export interface CommandStreams { readonly stdin: NodeJS.ReadableStream; readonly stderr: Output }
+export interface CommandStreams { readonly stdin: NodeJS.ReadableStream; readonly stderr: Terminal }
 
 export async function main(argv: string[], environment: NodeJS.ProcessEnv, streams: CommandStreams): Promise<number> {
-  const voice = new Voice('postsuper', streams.stderr);
+  const progress = new Progress(streams.stderr, { what: 'postsuper', now: () => performance.now(), environment });
+  const voice = new Voice('postsuper', { write: (bytes) => (progress.clear(), streams.stderr.write(bytes)) });
   return runCommand(voice, async () => {
     process.umask(0o022);
     const line = parse(byteStrings(argv), voice);
     const config = Configuration.load(configDirectory(line.directory, environment), { environment, warn: (text) => voice.warning(text) });
     enter(config, voice);
-    const at = workplace(config, voice, line.queues.length > 0 ? line.queues : defaultQueues);
+    const at = workplace(config, voice, line.queues.length > 0 ? line.queues : defaultQueues, progress);
     await fileJournal(config, at);
     try {
       await work(line, at, streams.stdin);
     } catch (error) {
       if (error instanceof CommandFailed) warnIncomplete(at);
       throw error;
+    } finally {
+      progress.clear();
     }
     return 0;
   });
@@ -103,10 +107,17 @@ async function work({ found }: CommandLine, at: Workplace, stdin: NodeJS.Readabl
     const operation = operations.get(letter);
     if (operation === undefined) continue;
     if (value === 'ALL') operateOnAll(at, operation.all);
-    else if (value === '-') for await (const line of linesOf(stdin)) operation.one(line, at);
+    else if (value === '-') await operateOnListed(at, operation, stdin);
     else operation.one(value, at);
   }
   report(at, asked);
+}
+
+async function operateOnListed(at: Workplace, { one }: Operation, stdin: NodeJS.ReadableStream): Promise<void> {
+  for await (const queueId of linesOf(stdin)) {
+    one(queueId, at);
+    at.progress.step();
+  }
 }
 
 async function* linesOf(input: NodeJS.ReadableStream): AsyncGenerator<string, void, undefined> {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import { after, test } from 'node:test';
 import { bounceFlag } from '../../ipc/bounce.ts';
 import { cleanupFlag, cleanupStatus, internalFlags } from '../../ipc/cleanup.ts';
@@ -387,3 +389,17 @@ for (const [name, changes, want] of [
     assert.deepEqual([place.posted.length, place.lines], [0, [`warning: ${want}`]]);
   });
 }
+
+test('reports in the words of bounce_template_file', async () => {
+  const file = `${fs.mkdtempSync(`${os.tmpdir()}/bounce-templates-`)}/bounce.cf`;
+  after(() => fs.rmSync(path.dirname(file), { recursive: true }));
+  fs.writeFileSync(file, 'failure_template = <<END\nCharset: utf-8\nSubject: Not delivered\n\nThis is $mail_name at $myhostname: gr\xfc\xdfe.\nEND\n', 'latin1');
+  const place = bench(`bounce_template_file = ${file}\nmail_name = Post\n`);
+  const { queueId } = place.message('Subject: test\n\nhello\n');
+  const { append, flush } = await bind(place);
+  await append(entry(queueId, recipient(), unknownUser));
+  assert.equal((await flush(about(queueId))).status, 0);
+  const { content } = place.posted[0]!;
+  assert.match(content, /^Subject: Not delivered$/m);
+  assert.match(content, /\nContent-Type: text\/plain; charset=utf-8\n[^]*\n\nThis is Post at host\.example\.org: gr\xfc\xdfe\.\n\n<joe@/);
+});

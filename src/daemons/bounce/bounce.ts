@@ -9,6 +9,7 @@ import { serveCalls } from '../../ipc/serve.ts';
 import type { Calls } from '../../ipc/service.ts';
 import type { ShapeValue } from '../../ipc/shape.ts';
 import { requestFlag } from '../../ipc/deliver.ts';
+import type { ReportKind } from '../../message/bounce-templates.ts';
 import { dsnRet } from '../../message/dsn.ts';
 import { sendOption } from '../../message/envelope-names.ts';
 import { queueIdOk } from '../../queue/queue-id.ts';
@@ -18,7 +19,6 @@ import { isDoubleBounce, openDesk, type Desk } from './desk.ts';
 import { cleanTexts, entryOf, renderEntry } from './log-entry.ts';
 import { delay, failure, notify, notifyTrace, traceRoute } from './notify.ts';
 import { isWanted, openCase, type Case, type Entries, type ReportedMessage } from './report.ts';
-import type { ReportKind } from './templates.ts';
 import { notifyEach, notifyWithoutLog } from './verp.ts';
 
 type Requests = typeof bounceService.requests;
@@ -44,7 +44,6 @@ export const daemon: Daemon = {
 function open(tools: Tools): Service {
   if (!/^[0-9A-Za-z]{1,100}$/.test(tools.row.service)) return tools.log.fatal(`malformed service name: ${tools.row.service}`);
   const desk = openDesk(tools);
-  if (desk.view.bounce_template_file !== '') desk.log.warning('bounce_template_file is not supported by this release: reports have the built-in texts');
   const calls = new Bounces(desk);
   return {
     calls,

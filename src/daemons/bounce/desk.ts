@@ -1,8 +1,12 @@
 /** What every report is written with: parameters, voices, the queue, the way to cleanup. Opened once for a service. */
+import { bounceText, loadTemplates } from '../../config/bounce-text.ts';
+import type { Configuration } from '../../config/configuration.ts';
+import { ConfigurationError } from '../../config/configuration-error.ts';
 import { zoneAt } from '../../host/zone.ts';
 import { cleanupFlag, internalFlags } from '../../ipc/cleanup.ts';
 import type { Directory } from '../../ipc/directory.ts';
 import type { Log } from '../../log/log.ts';
+import type { ReportKind, Template } from '../../message/bounce-templates.ts';
 import { sendOption } from '../../message/envelope-names.ts';
 import type { View } from '../../parameters/parameters.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
@@ -14,7 +18,6 @@ import { parseNameMask } from '../../text/name-mask.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { foldCase } from '../../text/utf8.ts';
 import { LogFiles } from './log-files.ts';
-import { templateNames } from './templates.ts';
 
 export const bounceParameters = [
   'myhostname', 'mydomain', 'mail_name', 'notify_classes', 'bounce_notice_recipient', '2bounce_notice_recipient', 'delay_notice_recipient',
@@ -32,6 +35,9 @@ const noticeClasses = [
   ['data', 8], ['policy', 16], ['protocol', 32], ['resource', 64], ['software', 128],
 ] as const;
 
+/** What each kind of report says: its template, and the lines of its text as they are sent. */
+export type Wording = Readonly<Record<ReportKind, { readonly template: Template; readonly lines: readonly string[] }>>;
+
 export interface Desk {
   readonly view: View<typeof bounceParameters>;
   readonly log: Log;
@@ -43,12 +49,12 @@ export interface Desk {
   readonly logs: LogFiles;
   /** Bits of noticeClass. */
   readonly notices: number;
-  readonly names: ReadonlyMap<string, string>;
+  readonly wording: Wording;
   /** Sender of mail to postmasters: what it cannot deliver is not reported again. */
   readonly doubleBounce: string;
 }
 
-/** Fails (fatal) for a notify_classes that has unknown words. */
+/** Fails (fatal) for a notify_classes that has unknown words, and for a bounce_template_file that cannot be used. */
 export function openDesk({ config, log, clock, services, row, store }: Tools): Desk {
   const view = config.view(bounceParameters);
   const service = row.service as LogName;
@@ -61,9 +67,22 @@ export function openDesk({ config, log, clock, services, row, store }: Tools): D
     view, log, clock, services, store, service,
     logs: new LogFiles({ service, paths, store, patience, warn: (text) => log.warning(text), utf8: view.smtputf8_enable }),
     notices: classes.mask,
-    names: templateNames(view),
+    wording: openWording(config, view.bounce_template_file, log),
     doubleBounce: `${view.double_bounce_sender}@${view.myhostname}`,
   };
+}
+
+// Read and expanded once, before chroot.
+function openWording(config: Configuration, file: string, log: Log): Wording {
+  const warn = (text: string): void => log.warning(text);
+  try {
+    const templates = loadTemplates(file, warn);
+    const worded = (kind: ReportKind): Wording[ReportKind] => ({ template: templates[kind], lines: bounceText(templates[kind], config, warn) });
+    return { failure: worded('failure'), delay: worded('delay'), success: worded('success'), verify: worded('verify') };
+  } catch (error) {
+    if (!(error instanceof ConfigurationError)) throw error;
+    return log.fatal(error.message);
+  }
 }
 
 export function isDoubleBounce({ doubleBounce }: Desk, address: string): boolean {

@@ -4,17 +4,17 @@
  * Pure: facts in, byte strings with LF line ends out. Layout, order and spelling of every line are Postfix 3.12's, because mailing
  * list software and people who search their logs know them.
  */
+import type { Template } from '../../message/bounce-templates.ts';
 import { sendOption } from '../../message/envelope-names.ts';
 import type { LogEntry } from '../../queue/report-log.ts';
 import { isAscii } from '../../text/ascii.ts';
 import { isUtf8 } from '../../text/utf8.ts';
-import { expand, type Template } from './templates.ts';
 import { wrap } from './wrap.ts';
 
 export interface ReportFacts {
   readonly template: Template;
-  /** What `$name`s of the template stand for. */
-  readonly names: ReadonlyMap<string, string>;
+  /** The text of the template, ready for the reader. */
+  readonly lines: readonly string[];
   readonly from: string;
   readonly hostname: string;
   readonly mailName: string;
@@ -64,14 +64,14 @@ export class ReportText {
     if (this.#facts.tlsRequiredNo) lines.push('TLS-Required: no'); // RFC 8689 section 5
     lines.push(`Auto-Submitted: ${postmasterCopy ? 'auto-generated' : 'auto-replied'}`); // RFC 3834 section 5
     lines.push('MIME-Version: 1.0', 'Content-Type: multipart/report; report-type=delivery-status;', `\tboundary="${boundary}"`);
-    if (encoding !== '') lines.push(`Content-Transfer-Encoding: ${encoding}`);
+    if (encoding !== '') lines.push(`Content-Transfer-Encoding: ${encoding === '7bit' && !template.text.every(isAscii) ? '8bit' : encoding}`);
     lines.push('', 'This is a MIME-encapsulated message.', '', `--${boundary}`, 'Content-Description: Notification', this.#textType(), ...this.#encoding(), '');
     return joined(lines);
   }
 
   /** What we tell a sender, but not a postmaster. */
   greeting(): string {
-    return joined(expand(this.#facts.template, this.#facts.names));
+    return joined(this.#facts.lines);
   }
 
   /** One recipient, for people. */

@@ -6,6 +6,7 @@
  */
 import { cleanupDetail } from '../../ipc/cleanup.ts';
 import { quote822Local } from '../../message/address.ts';
+import type { ReportKind } from '../../message/bounce-templates.ts';
 import { dsnRet } from '../../message/dsn.ts';
 import { sendOption } from '../../message/envelope-names.ts';
 import type { LogEntry } from '../../queue/report-log.ts';
@@ -15,7 +16,6 @@ import { HeaderPart } from './header-part.ts';
 import { openOriginal, type Original } from './original.ts';
 import { Posting } from './posting.ts';
 import { ReportText } from './report-text.ts';
-import { templates, type ReportKind } from './templates.ts';
 
 /** What a request says of the message. */
 export interface ReportedMessage {
@@ -70,11 +70,11 @@ export function openCase(desk: Desk, kind: ReportKind, message: ReportedMessage,
 }
 
 function reportText(desk: Desk, kind: ReportKind, message: ReportedMessage, { facts }: Original): ReportText {
-  const { view, clock, names, log } = desk;
-  const template = templates[kind];
+  const { view, clock, wording, log } = desk;
+  const { template, lines } = wording[kind];
   const sender = facts.sender === undefined ? '' : quote822Local(facts.sender === '' ? `MAILER-DAEMON@${view.myhostname}` : facts.sender);
   return new ReportText({
-    template, names, hostname: view.myhostname, mailName: view.mail_name, queueId: message.queueId, envid: message.dsnEnvid,
+    template, lines, hostname: view.myhostname, mailName: view.mail_name, queueId: message.queueId, envid: message.dsnEnvid,
     from: view.header_from_format === 'obsolete' ? template.from.obsolete : template.from.standard,
     boundary: `${message.queueId}.${Math.floor(clock.now() / 1000)}/${view.myhostname}`,
     encoding: encodingOf(message, view.smtputf8_enable, (text) => log.warning(text)),

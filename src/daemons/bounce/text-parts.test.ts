@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HeaderPart } from './header-part.ts';
-import { expand, templateNames, templates } from './templates.ts';
 import { verpSender } from './verp.ts';
 import { wrap } from './wrap.ts';
 
@@ -63,15 +62,3 @@ for (const [sender, recipient, want] of [
   ['list@example.org', 'joe', 'list+joe@example.org'],
   ['list@example.org', 'a@b@c', 'list+a@b=c@example.org'],
 ] as const) test(`verp: ${sender} to ${recipient}`, () => assert.equal(verpSender(sender, recipient, '+='), want));
-
-test('every template names only what there is, and fits a line', () => {
-  const names = templateNames({ myhostname: 'host.example.org', mydomain: 'example.org', delay_warning_time: 4 * 3600, maximal_queue_lifetime: 5 * 86_400 });
-  for (const template of Object.values(templates)) for (const line of expand(template, names)) assert.ok(!line.includes('$') && line.length < 80, line);
-  const delayed = expand(templates.delay, names).join('\n');
-  assert.match(delayed, /more than 4 hour\(s\)/);
-  assert.match(delayed, /is 5 day\(s\) old/);
-});
-
-test('an unknown name in a template is found', () => {
-  assert.throws(() => expand({ ...templates.verify, text: ['$mynose'] }, new Map()), /undefined \$mynose in the verify template/);
-});

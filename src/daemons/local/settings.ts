@@ -74,15 +74,16 @@ export function localSettings(tools: Tools): LocalSettings {
   const view = tools.config.view(localParameters);
   checkSizeLimit('mailbox_size_limit', view.mailbox_size_limit, view.message_size_limit);
   const now = () => tools.clock.now();
+  const sensitive = { sensitive: true, noSubstitution: true };
   const context = tableContext(tools.config, tools.log, tools.restart);
   const propagation = mask('propagate_unmatched_extensions', propagationNames, view);
   return {
     tools, view, now,
     service: tools.row.service,
-    aliases: openMaps(view.alias_maps, context, 'aliases'),
-    mailboxTransports: openMaps(view.mailbox_transport_maps, context, 'mailbox_transport_maps'),
-    mailboxCommands: openMaps(view.mailbox_command_maps, context, 'mailbox_command_maps'),
-    fallbackTransports: openMaps(view.fallback_transport_maps, context, 'fallback_transport_maps'),
+    aliases: openMaps(view.alias_maps, context, 'aliases', sensitive),
+    mailboxTransports: openMaps(view.mailbox_transport_maps, context, 'mailbox_transport_maps', { noSubstitution: true }),
+    mailboxCommands: openMaps(view.mailbox_command_maps, context, 'mailbox_command_maps', sensitive),
+    fallbackTransports: openMaps(view.fallback_transport_maps, context, 'fallback_transport_maps', { noSubstitution: true }),
     statusFilter: openMaps(view.local_delivery_status_filter, context, 'local_delivery_status_filter', { fold: false }),
     rewrite: tools.services.connect(rewriteService, view.rewrite_service_name),
     mailboxes: new Mailboxes(tools.log, lockPatience(view, now)),

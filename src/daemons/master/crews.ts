@@ -72,7 +72,8 @@ export class Crews {
     this.unwatch();
     this.#generation = generation;
     this.#crews = placements.map((placement) => this.#crew(placement));
-    for (const hand of this.#hands.values()) {
+    // Those of before: the ones that are started here are not among them.
+    for (const hand of [...this.#hands.values()]) {
       const successor = this.#crews.find((crew) => crew.placement.key === hand.crew.placement.key);
       if (successor === undefined || !hand.ready) this.#drain(hand);
       else if (!hand.asked && !successor.has(0)) this.#startAll(successor, 0);
@@ -230,6 +231,7 @@ export class Crews {
       case 'taken': return crew.available(id, false);
       case 'available': return crew.available(id, true);
       case 'retiring': return void crew.retired(id);
+      case 'log': return this.#generation!.passLines(report.lines);
       case 'full': return this.#full(this.#rowOf(hand, report.service), crew.placement);
       case 'failed': return this.#failed(hand, report.service);
     }

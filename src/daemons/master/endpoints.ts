@@ -19,8 +19,8 @@ export interface EndpointSettings {
   readonly knownTcpPorts: string;
 }
 
-/** Programs that ask the kernel who is calling, and so may be called by every user of this machine. */
-const openToUsers: ReadonlySet<string> = new Set(['pickup', 'showq']);
+/** Programs that ask the kernel who is calling, or let anybody speak as syslog(3) does, and so may be called by every user of this machine. */
+const openToUsers: ReadonlySet<string> = new Set(['pickup', 'postlogd', 'showq']);
 
 /** The same for the same endpoint: the socket behind it is kept over a reload. */
 export function endpointKey(endpoint: Endpoint): string {

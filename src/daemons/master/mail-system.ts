@@ -8,6 +8,8 @@ import { closeSync } from 'node:fs';
 import { Configuration } from '../../config/configuration.ts';
 import type { MasterRow } from '../../config/master-cf.ts';
 import { createLog, type Exit, type Log, type LogSink } from '../../log/log.ts';
+import { parseLogLine } from '../../log/line.ts';
+import { FileSink } from '../../log/sinks.ts';
 import { openLogTarget, sinkOf, type LogTarget } from '../../log/target.ts';
 import type { Clock } from '../../server/clock.ts';
 import { writeSendmailSocket } from '../../server/sendmail-socket.ts';
@@ -196,10 +198,19 @@ export class MailSystem {
     this.#crews.replace(place(served, settings.placement), {
       number: this.#generation, settings, log: this.#log, logTo: this.#target, sockets: this.#sockets,
       environment: importedEnvironment(settings.importEnvironment, this.#options.environment),
-      verbose: this.#options.verbose,
+      verbose: this.#options.verbose, passLines: (lines) => this.#passLines(lines),
     });
     this.#wakeups.reset(this.#rows(served));
     writeSendmailSocket(settings.config, settings.queueDirectory, settings.owner.uid, this.#log);
+  }
+
+  /** From a process of before: the log may have become another since. */
+  #passLines(lines: string): void {
+    if (this.#sink instanceof FileSink) return this.#sink.pass(lines);
+    for (const line of lines.split('\n')) {
+      const { tag, number, text } = parseLogLine(line) ?? { tag: `${this.#settings.syslogName}/master`, number: process.pid, text: line };
+      if (text !== '') this.#sink.write('info', tag, number, text);
+    }
   }
 
   #rows(candidates: readonly Candidate[]): MasterRow[] {

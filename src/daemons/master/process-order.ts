@@ -17,6 +17,8 @@ export interface Generation {
   readonly log: Log;
   /** Where processes log to; a descriptor of master's own. */
   readonly logTo: LogTarget;
+  /** Lines for the log from a process that has let go of the file. */
+  readonly passLines: (lines: string) => void;
   readonly environment: Record<string, string>;
   readonly verbose: number;
   /** Listening descriptors by rowKey. */

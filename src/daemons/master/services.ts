@@ -11,9 +11,6 @@ import { isDisabled } from './endpoints.ts';
 import { rowKey, type Candidate } from './placement.ts';
 import type { MasterSettings } from './settings.ts';
 
-/** Master itself writes maillog_file, so the row of the log daemon needs no process. */
-const ownPrograms: ReadonlySet<string> = new Set(['postlogd']);
-
 /** Reads master.cf. Rows in `apart` get a process of their own. Throws ConfigurationError when the file cannot be read. */
 export function readServices(settings: MasterSettings, apart: ReadonlySet<string>, log: Log): Candidate[] {
   const file = `${settings.config.directory}/master.cf`;
@@ -22,7 +19,7 @@ export function readServices(settings: MasterSettings, apart: ReadonlySet<string
   const later: MasterRow[] = [];
   const candidates: Candidate[] = [];
   for (const row of rows) {
-    if (isDisabled(row, settings.disabled) || ownPrograms.has(row.program)) continue;
+    if (isDisabled(row, settings.disabled)) continue;
     if (laterPrograms.has(row.program)) later.push(row);
     else candidates.push(...candidate(row, settings, apart, log));
   }

@@ -10,7 +10,7 @@ import { isTraceOnly } from '../../delivery/reports.ts';
 import type { Recipient } from '../../ipc/deliver.ts';
 import type { HostAddress } from '../../network/destination.ts';
 import type { ClientOptions, Failure } from '../../protocol/smtp-client/steps.ts';
-import { isPending } from '../../text/maybe.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Connection, Content, Ending } from './connection.ts';
 import type { Kept } from './connection-cache.ts';
 import { downgraded } from './downgrade.ts';
@@ -101,12 +101,14 @@ export class Errand {
     const { settings, hops } = this.tools;
     if (settings.fallbackRelay !== '')
       this.delivery.log.warning(`ignoring "${settings.program}_fallback_relay = ${settings.fallbackRelay}" setting for non-TCP connections`);
-    this.cachePolicy(path, path);
+    const policy = this.cachePolicy(path, path);
+    if (isPending(policy)) await policy;
     this.ledger.finalServer = true;
     const endpoint = this.key('unix', path);
     const kept = this.wishes.load ? hops.cache.take(endpoint) : undefined;
     if (!kept || (await this.reuse(kept, this.tlsWish())) === 'stale') {
-      const options = hops.unixOptions(path);
+      const asked = hops.unixOptions(path);
+      const options = isPending(asked) ? await asked : asked;
       this.ledger.tls = this.tlsWish(options.tls);
       const opened = await hops.openUnix(path, options, this.delivery.log);
       if ('why' in opened) this.ledger.blame(opened.why);
@@ -126,7 +128,8 @@ export class Errand {
     if (site.why) this.ledger.blame(site.why);
     if (site.selfIsMx || (site.addresses.length === 0 && loops(site.why))) this.finalNexthop = true;
     if (site.addresses.length === 0) return;
-    if (first) this.cachePolicy(site.host, text);
+    const policy = first ? this.cachePolicy(site.host, text) : undefined;
+    if (isPending(policy)) await policy;
     const rest = this.wishes.load ? await this.overKept(site) : { addresses: site.addresses, count: 0 };
     if (this.ledger.left.length > 0) await this.overFresh(site, rest);
   }
@@ -200,7 +203,8 @@ export class Errand {
     const { hops } = this.tools;
     const { log, request } = this.delivery;
     const bestMx = to.preference === site.addresses[0]!.preference;
-    const options = hops.options(to, site, bestMx, tls, request.nexthop);
+    const asked = hops.options(to, site, bestMx, tls, request.nexthop);
+    const options = isPending(asked) ? await asked : asked;
     this.ledger.tls = this.tlsWish(tls);
     const opened = await hops.openInet(to, site, options, log);
     if ('why' in opened) {
@@ -288,11 +292,13 @@ export class Errand {
 
   // ---- what is known about connections to be kept
 
-  private cachePolicy(destination: string, text: string): void {
+  private cachePolicy(destination: string, text: string): MaybePromise<void> {
     const { settings: { cache }, hops } = this.tools;
-    if (hops.alwaysKept(destination)) this.wishes = { load: true, store: true };
-    else if (cache.onDemand) this.wishes = cacheWishes(this.delivery.request);
-    if (this.wishes.load || this.wishes.store) this.destinationKey = this.key('destination', text);
+    return chain(hops.alwaysKept(destination), (always) => {
+      if (always) this.wishes = { load: true, store: true };
+      else if (cache.onDemand) this.wishes = cacheWishes(this.delivery.request);
+      if (this.wishes.load || this.wishes.store) this.destinationKey = this.key('destination', text);
+    });
   }
 
   private endpointKey(to: HostAddress, site: Site): string {

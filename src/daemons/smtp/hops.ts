@@ -18,7 +18,7 @@ import type { BadNexthop, Nexthop } from '../../network/nexthop.ts';
 import type { Ticker } from '../../network/ticker.ts';
 import { discardList } from '../../protocol/smtp-client/features.ts';
 import type { ClientOptions } from '../../protocol/smtp-client/steps.ts';
-import type { MaybePromise } from '../../text/maybe.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { Connection } from './connection.ts';
 import { ConnectionCache } from './connection-cache.ts';
 import type { Settings, TlsLevel } from './settings.ts';
@@ -30,9 +30,9 @@ export interface HopTools {
   readonly hosts: HostsFile;
   readonly random: () => number;
   /** Value of the discard-keywords table for a server's address; undefined: the table does not say. */
-  readonly discard: (address: string) => string | undefined;
-  readonly alwaysKept: (destination: string) => boolean;
-  readonly usesSrv: (service: string) => boolean;
+  readonly discard: (address: string) => MaybePromise<string | undefined>;
+  readonly alwaysKept: (destination: string) => MaybePromise<boolean>;
+  readonly usesSrv: (service: string) => MaybePromise<boolean>;
 }
 
 /** A destination and what was found about it. */
@@ -69,7 +69,7 @@ export class Hops {
     this.cache = new ConnectionCache(tools.ticker, tools.settings.cache.timeLimit);
   }
 
-  alwaysKept(destination: string): boolean {
+  alwaysKept(destination: string): MaybePromise<boolean> {
     return this.tools.alwaysKept(destination);
   }
 
@@ -97,10 +97,11 @@ export class Hops {
     return isFixed(nexthop, site) ? remember(this.fixed, text, site) : site;
   }
 
-  private addresses({ host, literal, service }: { host: string; literal: boolean; service: string }, smtp: boolean, detectLoop: boolean, log: Log): Promise<Destinations> {
+  private async addresses({ host, literal, service }: { host: string; literal: boolean; service: string }, smtp: boolean, detectLoop: boolean, log: Log): Promise<Destinations> {
     const tools = this.destinationTools(log);
     const plain = literal || !this.tools.settings.dnsEnabled;
-    if (!plain && this.tools.usesSrv(service)) return serviceAddresses(host, service, smtp, detectLoop, tools);
+    const srv = !plain && this.tools.usesSrv(service);
+    if (isPending(srv) ? await srv : srv) return serviceAddresses(host, service, smtp, detectLoop, tools);
     return plain || !smtp ? hostAddresses(host, detectLoop, tools) : domainAddresses(host, detectLoop, tools);
   }
 
@@ -109,22 +110,24 @@ export class Hops {
     return { settings: settings.destination, dns, own: settings.own, random, log, native: (host) => lookupNative(host, hosts, dns) };
   }
 
-  options(to: HostAddress, site: Site, bestMx: boolean, tls: TlsLevel, nexthop: string): ClientOptions {
+  options(to: HostAddress, site: Site, bestMx: boolean, tls: TlsLevel, nexthop: string): MaybePromise<ClientOptions> {
     return this.clientOptions(to.host, to.address, to.port || site.port, { detect: site.detectLoop, bestMx, nexthop }, tls);
   }
 
-  unixOptions(path: string): ClientOptions {
+  unixOptions(path: string): MaybePromise<ClientOptions> {
     const { settings } = this.tools;
     // TLS to oneself is wasted unless it is asked for.
     return this.clientOptions(settings.client.myHostname, path, 0, { detect: false, bestMx: false, nexthop: path }, settings.tlsLevel === 'encrypt' ? 'encrypt' : 'none');
   }
 
-  private clientOptions(host: string, address: string, port: number, loop: ClientOptions['loop'], tls: TlsLevel): ClientOptions {
+  private clientOptions(host: string, address: string, port: number, loop: ClientOptions['loop'], tls: TlsLevel): MaybePromise<ClientOptions> {
     const { settings } = this.tools;
-    const { keywords, log } = discardList(this.tools.discard(address) ?? settings.discardKeywords);
     const nameAddress = `${host}[${address}]`;
     const peer = { host, address, nameAddress, nameAddressPort: port === 0 ? nameAddress : `${nameAddress}:${port}` };
-    return { settings: settings.client, peer, discard: keywords, discardLog: log, loop, tls };
+    return chain(this.tools.discard(address), (listed) => {
+      const { keywords, log } = discardList(listed ?? settings.discardKeywords);
+      return { settings: settings.client, peer, discard: keywords, discardLog: log, loop, tls };
+    });
   }
 
   async openInet(to: HostAddress, site: Site, options: ClientOptions, log: Log): Promise<Opened> {

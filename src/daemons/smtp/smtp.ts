@@ -18,7 +18,7 @@ import { openMaps } from '../../tables/maps.ts';
 import { tableContext } from '../../tables/table.ts';
 import { stringList } from '../../text/match-list.ts';
 import type { MatchList } from '../../text/match-list.ts';
-import { isPending } from '../../text/maybe.ts';
+import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { Errand } from './delivery.ts';
 import { Hops } from './hops.ts';
 import { readSettings } from './settings.ts';
@@ -37,9 +37,9 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
   const settings = readSettings(config, row.program === 'lmtp' ? 'lmtp' : 'smtp', row.args);
   const context = tableContext(config, log, tools.restart);
   const discardMaps = openMaps(settings.discardMaps, context, `${settings.program}_discard_ehlo_keyword_address_maps`);
-  const list = (name: string, text: string): ((word: string) => boolean) => {
+  const list = (name: string, text: string): ((word: string) => MaybePromise<boolean>) => {
     const words: MatchList | undefined = text === '' ? undefined : stringList(name, text, matchSources(context));
-    return (word) => words !== undefined && words.match(word) === true;
+    return (word) => words !== undefined && chain(words.match(word), (answer) => answer === true);
   };
   const hops = new Hops({
     settings, ticker: clock, random: Math.random,
@@ -48,10 +48,7 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
       cacheLimit: config.get('resolver_cache_limit'), queryLimit: config.get('resolver_query_limit'),
     }),
     hosts: new HostsFile(config.get('resolver_hosts_file'), clock),
-    discard: (address) => {
-      const value = discardMaps.find(address);
-      return isPending(value) ? undefined : value;
-    },
+    discard: (address) => discardMaps.find(address),
     alwaysKept: list(`${settings.program}_connection_cache_destinations`, settings.cache.destinations),
     usesSrv: list('use_srv_lookup', settings.srvServices),
   });

@@ -16,6 +16,8 @@ export interface RewriteRules {
   readonly percentHack: boolean;
   readonly appendAtOrigin: boolean;
   readonly appendDotDomain: boolean;
+  /** Told of each domain that was completed. */
+  readonly noteDotDomain?: ((domain: string, appended: string) => void) | undefined;
 }
 
 type Tokens = readonly AddressToken[];
@@ -67,6 +69,8 @@ function withFullDomain(tokens: Tokens, context: RewriteContext, rules: RewriteR
   if (domainAt < 0 || domainAt === tokens.length - 1) return tokens;
   const domain = tokens.slice(domainAt);
   if (indexOfType(domain, 'literal') >= 0 || indexOfType(domain, '.') >= 0) return tokens;
+  const single = domain[1];
+  if (rules.noteDotDomain && single) rules.noteDotDomain(single.text, context.domain);
   return [...tokens, dot, ...scanAddress(context.domain)];
 }
 

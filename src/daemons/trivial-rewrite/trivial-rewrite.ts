@@ -4,6 +4,7 @@
  * Its tables are opened before chroot. A table that cannot be asked gives the reply's `fail` flag, never a wrong route. Tables
  * notice changes by themselves; a changed parameter needs `postfix reload`.
  */
+import { oldDefaultText, usesOldDefault } from '../../config/old-defaults.ts';
 import { resolveFlag, rewriteService } from '../../ipc/rewrite.ts';
 import type { Calls } from '../../ipc/service.ts';
 import { serveCalls } from '../../ipc/serve.ts';
@@ -51,6 +52,7 @@ function rewriter(tools: Tools): Calls<typeof rewriteService> {
   const rules: RewriteRules = {
     swapBangPath: view.swap_bangpath, percentHack: view.allow_percent_hack,
     appendAtOrigin: view.append_at_myorigin, appendDotDomain: view.append_dot_mydomain,
+    noteDotDomain: usesOldDefault(tools.config, 'append_dot_mydomain') ? oldDotDomain(tools, context) : undefined,
   };
   const local: RewriteContext = { origin: view.myorigin, domain: view.mydomain };
   const remote: RewriteContext = { origin: view.remote_header_rewrite_domain, domain: view.remote_header_rewrite_domain };
@@ -79,6 +81,18 @@ function rewriter(tools: Tools): Calls<typeof rewriteService> {
     rewrite,
     resolve: resolve(routing),
     verify: resolve(probing),
+  };
+}
+
+// `localhost` is completed on most machines, and belongs to mydestination there.
+function oldDotDomain({ config, log }: Tools, context: TableContext): (domain: string, appended: string) => void {
+  const isLocal = localDomains(config, context);
+  return (domain, appended) => {
+    const text = oldDefaultText('append_dot_mydomain=yes', `to rewrite "${domain}" to "${domain}.${appended}"`);
+    if (domain.toLowerCase() !== 'localhost') return log.info(text);
+    return void chain(isLocal(domain), (isOurs) => {
+      if (!isOurs) log.info(`${text}; please add "localhost" to mydestination or other address class`);
+    });
   };
 }
 
@@ -130,7 +144,7 @@ function dependentTables(tools: Tools, context: TableContext, { isLocal }: Pick<
   const rules = addressRules(tools.config, isLocal);
   const plain = { ...rules, recipientDelimiter: '' };
   const route = finder(`${prefix}transport_maps`, tools, context, transportSearch(parentsMatch('transport_maps', context)), rules);
-  const wildcard = openMaps(tools.config.text(`${prefix}transport_maps`), context, `${prefix}transport_maps`);
+  const wildcard = openMaps(tools.config.text(`${prefix}transport_maps`), context, `${prefix}transport_maps`, routing);
   return {
     transport: (recipient: string) => chain(route(recipient), (found) => found ?? wildcard.find('*')),
     senderRelayhost: finder(`${prefix}sender_dependent_relayhost_maps`, tools, context, addressTableSearch, plain),
@@ -138,8 +152,11 @@ function dependentTables(tools: Tools, context: TableContext, { isLocal }: Pick<
   };
 }
 
+/** What a sender wrote must not choose a next hop: `$1` is refused in tables that route. */
+const routing = { noSubstitution: true };
+
 function finder(name: string, tools: Tools, context: TableContext, search: AddressSearch, rules: AddressRules): (address: string) => MaybePromise<string | undefined> {
-  const maps = openMaps(tools.config.text(name), context, name);
+  const maps = openMaps(tools.config.text(name), context, name, name === 'relocated_maps' ? {} : routing);
   if (maps.isEmpty) return () => undefined;
   return (address) => chain(findAddress(maps, address, search, rules), (match) => match?.value);
 }

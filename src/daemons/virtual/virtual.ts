@@ -34,7 +34,7 @@ function prepare(tools: Tools): AgentOptions {
   if (!view.virtual_mailbox_base.startsWith('/'))
     throw new ConfigurationError(`do not specify relative pathname: virtual_mailbox_base = ${view.virtual_mailbox_base}`, tools.config.origin('virtual_mailbox_base'));
   const context = tableContext(tools.config, tools.log, tools.restart);
-  const maps = (name: 'virtual_mailbox_maps' | 'virtual_uid_maps' | 'virtual_gid_maps') => openMaps(view[name], context, name);
+  const maps = (name: 'virtual_mailbox_maps' | 'virtual_uid_maps' | 'virtual_gid_maps') => openMaps(view[name], context, name, { sensitive: true, noSubstitution: true });
   const filter = openMaps(view.virtual_delivery_status_filter, context, 'virtual_delivery_status_filter', { fold: false });
   const agent = new VirtualAgent({
     tables: {
