@@ -2,7 +2,7 @@
  * A Postfix from Debian of its own directories, next to ours: the next hop of a story, or the one that ours is compared with. Only
  * root can run it. `stop` ends it and removes everything.
  */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { createDirectories } from '../src/server/mail-directories.ts';
@@ -83,6 +83,9 @@ ${mainCf}`);
   async end(): Promise<void> {
     if (this.#master?.exitCode === null && this.#master.signalCode === null) this.#master.kill('SIGTERM');
     await this.#ended;
+    // A child that was just being started has the lock until it is another program.
+    const lock = `${this.directory}/queue/pid/master.pid`;
+    await eventually("the lock of Debian's master is free", () => !existsSync(lock) || spawnSync('flock', ['-n', lock, 'true']).status === 0);
   }
 
   async stop(): Promise<void> {

@@ -34,13 +34,15 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
   ['showq', { folder: 'showq', group: 'queue' }],
   ['smtp', { folder: 'smtp', group: 'network out' }],
   ['smtpd', { folder: 'smtpd', group: 'network in', public: true }],
+  ['tlsmgr', { folder: 'tlsmgr', group: 'keys', alone: true }],
   ['trivial-rewrite', { folder: 'trivial-rewrite', group: 'queue' }],
+  ['verify', { folder: 'verify', group: 'tables', alone: true }],
   ['virtual', { folder: 'virtual', group: 'delivery' }],
 ]);
 
 /** Programs that Postfix has and this release does not, so that a stock master.cf is not called wrong for naming them. */
 export const laterPrograms: ReadonlySet<string> = new Set([
-  'dnsblog', 'flush', 'nbdb_reindexd', 'postscreen', 'qmqpd', 'scache', 'spawn', 'tlsmgr', 'tlsproxy', 'verify',
+  'dnsblog', 'flush', 'nbdb_reindexd', 'postscreen', 'qmqpd', 'scache', 'spawn', 'tlsproxy',
 ]);
 
 export function knownDaemon(program: string): KnownDaemon | undefined {

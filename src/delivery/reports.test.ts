@@ -24,7 +24,7 @@ function setting(options: Partial<ReportTools> & { soft?: boolean; down?: string
       append: ({ dsn, recipient }: { dsn: { status: string; action: string; reason: string }; recipient: Recipient }) =>
         answer(name, `append ${recipient.address} ${dsn.status} ${dsn.action} ${dsn.reason}`),
       one: ({ dsn, sender }: { dsn: { status: string }; sender: string }) => answer(name, `one to ${sender} ${dsn.status}`),
-      update: ({ address, probeStatus, text }: { address: string; probeStatus: number; text: string }) => answer(name, `update ${address} ${probeStatus} ${text}`),
+      update: ({ address, recipient_status: status, reason }: { address: string; recipient_status: number; reason: string }) => answer(name, `update ${address} ${status} ${reason}`),
       add: ({ site, queue_id }: { site: string; queue_id: string }) => answer(name, `add ${site} ${queue_id}`),
     }),
   } as unknown as ReportTools['services'];

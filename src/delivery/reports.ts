@@ -235,7 +235,7 @@ export class Reports {
     try {
       for (const address of addresses) {
         if (address === '') continue;
-        const reply = await verify.update({ address, probeStatus: status, text: report.text });
+        const reply = await verify.update({ address, recipient_status: status, reason: report.text });
         if (reply.status !== 0) return false;
       }
       return true;

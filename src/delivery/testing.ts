@@ -153,7 +153,7 @@ export class Bench {
       one: ({ sender, recipient, dsn }: { sender: string; recipient: Recipient; dsn: Dsn }) => answer(name, `one <${sender}> ${shown(recipient, dsn)}`),
       rewrite: ({ address }: { address: string }) => ({ address: address.includes('@') || address === '' ? address : `${address}@example.org` }),
       resolve: ({ address }: { address: string }) => this.#resolve(address),
-      update: ({ address, probeStatus, text }: { address: string; probeStatus: number; text: string }) => answer(name, `update ${address} ${probeStatus} ${text}`),
+      update: ({ address, recipient_status: status, reason }: { address: string; recipient_status: number; reason: string }) => answer(name, `update ${address} ${status} ${reason}`),
       deliver: (passed: DeliveryRequest) => {
         if (this.#down.includes(name)) throw new Error(`${name} is down`);
         this.passed.push({ transport: name, request: passed });

@@ -74,7 +74,7 @@ test('Received: from an encrypted, authenticated client, with several recipients
 test('Received: with a client certificate, and with the client hidden', () => {
   const tls = { protocol: 'TLSv1.2', cipher: 'X', usedBits: 128, cipherBits: 128, client: { kind: 'certificate', commonName: 'c (x', issuer: 'CA', trusted: true } } as const;
   assert.deepEqual(receivedFromClient({ ...client, tls, encrypted: true, protocol: 'UTF8SMTP' }).slice(1, 4), [
-    '\t(using TLSv1.2 with cipher X (128/128 bits))', '\t(Client CN "c (x)", Issuer "CA" (verified OK))', '\tby mx.example.org (Postfix) with UTF8SMTP id 4F1;',
+    '\t(using TLSv1.2 with cipher X (128/128 bits))', '\t(Client CN "c (x)", Issuer "CA" (verified OK))', '\tby mx.example.org (Postfix) with UTF8SMTPS id 4F1;',
   ]);
   assert.deepEqual(receivedFromClient({ ...client, hideClient: true }), ['Received: by mx.example.org (Postfix) id 4F1;', '\tSat, 21 Nov 2026 02:43:48 +0000 (UTC)']);
 });

@@ -60,9 +60,9 @@ export function receivedFromClient(facts: ReceivedFromClient): string[] {
   return [...lines, `${by}${id}`, `\tfor <${quote822Local(facts.recipient)}>; ${facts.date}`];
 }
 
-// RFC 3848: ESMTPS, ESMTPA, ESMTPSA. There is no such thing for SMTP.
+// RFC 3848: ESMTPS, ESMTPA, ESMTPSA; RFC 6531 section 4.3: UTF8SMTPS and so on. There is no such thing for SMTP.
 function session(facts: ReceivedFromClient): string {
-  if (facts.protocol !== 'ESMTP') return '';
+  if (facts.protocol === 'SMTP') return '';
   return `${facts.encrypted ? 'S' : ''}${facts.authenticated ? 'A' : ''}`;
 }
 

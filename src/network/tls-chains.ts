@@ -68,9 +68,8 @@ function readCertificate(text: string, at: string): X509Certificate {
 }
 
 function finished({ key, keyText, keyAt, certificates }: Draft): Chain {
-  const leaf = readCertificate(certificates[0]!, `1) for ${keyAt}`);
-  for (const issuer of certificates.slice(1)) readCertificate(issuer, `) behind ${keyAt}`);
-  if (!leaf.checkPrivateKey(key!)) throw new ChainTrouble([`key at index ${keyAt} does not match next certificate`]);
+  const [leaf] = certificates.map((text, index) => readCertificate(text, `${index + 1}) behind key ${keyAt}`));
+  if (!leaf!.checkPrivateKey(key!)) throw new ChainTrouble([`key at index ${keyAt} does not match next certificate`]);
   return { key: keyText, certificates: `${certificates.join('\n')}\n`, kind: keyKind(key!) };
 }
 
@@ -116,9 +115,8 @@ export function chainOfFiles(type: 'RSA' | 'DSA' | 'ECDSA', certificate: PemSour
   if (certificates.length === 0) throw new ChainTrouble([`cannot get ${type} certificate from file "${certificate.name}": disabling TLS support`]);
   if (keys.length === 0) throw new ChainTrouble([`cannot get ${type} private key from file "${key.name}": disabling TLS support`]);
   const opened = readKey(keys[0]!, `1) from ${key.name}`);
-  const leaf = readCertificate(certificates[0]!, `1) from ${certificate.name}`);
-  if (!leaf.checkPrivateKey(opened)) throw new ChainTrouble([`${type} private key in ${key.name} does not match public key in ${certificate.name}: disabling TLS support`]);
-  for (const issuer of certificates.slice(1)) readCertificate(issuer, `) from ${certificate.name}`);
+  const [leaf] = certificates.map((text, index) => readCertificate(text, `${index + 1}) from ${certificate.name}`));
+  if (!leaf!.checkPrivateKey(opened)) throw new ChainTrouble([`${type} private key in ${key.name} does not match public key in ${certificate.name}: disabling TLS support`]);
   return { key: keys[0]!.text, certificates: `${certificates.join('\n')}\n`, kind: keyKind(opened) };
 }
 

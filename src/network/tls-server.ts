@@ -103,12 +103,12 @@ export class TlsServer {
   }
 
   handshake(socket: net.Socket, peer: Peer, wantsDetails: boolean): Promise<Handshake> {
+    if (socket.destroyed) return Promise.resolve(lost);
     return new Promise((resolve) => {
       this.#pending.set(socket, { peer, wantsDetails, sni: '', keys: this.#keys, resolve });
       // Who hangs up in a handshake is gone: node:tls takes this over from the socket.
       socket.allowHalfOpen = false;
       this.#server.emit('connection', socket);
-      if (socket.destroyed) resolve({ trouble: 'lost connection', problems: [] });
     });
   }
 
@@ -177,6 +177,8 @@ export class TlsServer {
 
 function ignore(): void {}
 
+const lost: Handshake = { trouble: 'lost connection', problems: [] };
+
 /** Sessions of one service, by a name that fits: OpenSSL takes 32 bytes. */
 function sessionContext(service: string): string {
   return createHash('sha256').update(`TLS serverid\0${service}\0`).digest('hex').slice(0, 32);
@@ -197,7 +199,7 @@ function troubleOf(error: NodeJS.ErrnoException): Handshake {
   const { code = '', syscall, errno } = error;
   if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return { trouble: errnoText(systemConstants.errno.ETIMEDOUT), problems: [] };
   if (syscall !== undefined && errno !== undefined) return { trouble: errnoText(Math.abs(errno)), problems: [] };
-  if (code === 'ECONNRESET') return { trouble: 'lost connection', problems: [] };
+  if (code === 'ECONNRESET') return lost;
   if (code.startsWith('ERR_SSL') || error.message.includes(':error:')) return { trouble: '-1', problems: libraryProblems(error) };
   return { trouble: '-1', problems: error instanceof ServerNameTrouble ? [] : libraryProblems(error) };
 }

@@ -38,7 +38,7 @@ export const processParameters = {
   service_throttle_time: { kind: 'time', default: '60s', min: 1 },
   showq_service_name: { kind: 'str', default: 'showq', minLength: 1, since: '2.0' },
   stress: { kind: 'str', default: '', since: '2.5' },
-  tlsmgr_service_name: { kind: 'str', default: 'tlsmgr', minLength: 1, since: '2.11', notYetUsed: true },
+  tlsmgr_service_name: { kind: 'str', default: 'tlsmgr', minLength: 1, since: '2.11' },
   tlsproxy_service_name: { kind: 'str', default: 'tlsproxy', minLength: 1, since: '2.8', notYetUsed: true },
   trace_service_name: { kind: 'str', default: 'trace', minLength: 1, since: '2.1' },
   trigger_timeout: { kind: 'time', default: '10s', min: 1 },

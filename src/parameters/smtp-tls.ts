@@ -42,7 +42,7 @@ export const smtpTlsParameters = {
   smtp_tls_security_level: { kind: 'str', default: '${{$compatibility_level} <level {3.11} ? {} : {may}}', since: '2.3' },
   smtp_tls_servername: { kind: 'str', default: '', since: '3.4', notYetUsed: true },
   smtp_tls_session_cache_database: { kind: 'str', default: '', since: '2.2' },
-  smtp_tls_session_cache_timeout: { kind: 'time', default: '3600s', since: '2.2', notYetUsed: true },
+  smtp_tls_session_cache_timeout: { kind: 'time', default: '3600s', since: '2.2' },
   smtp_tls_trace_size_limit: { kind: 'int', default: '102400', since: '3.12', notYetUsed: true },
   smtp_tls_trust_anchor_file: { kind: 'str', default: '', since: '2.11', notYetUsed: true },
   smtp_tls_verify_cert_match: { kind: 'str', default: 'hostname', minLength: 1, since: '2.3', notYetUsed: true },

@@ -11,6 +11,7 @@ export type Move =
   | { readonly kind: 'hear'; readonly lines: readonly string[]; readonly postfix: readonly string[] | undefined; readonly line: number }
   | { readonly kind: 'content'; readonly text: string; readonly line: number }
   | { readonly kind: 'hangup' }
+  | { readonly kind: 'tls' }
   | { readonly kind: 'wait' };
 
 export interface Dialogue {
@@ -21,8 +22,12 @@ export interface Dialogue {
   readonly settings: ReadonlyMap<string, string>;
   /** Played on the machine only: with other peers the outcome is luck. */
   readonly alone: boolean;
-  /** Which Postfix says something else: any, one before 3.8, or `new`: only later ones can play this at all. */
-  readonly differs: 'any' | 'old' | 'new' | undefined;
+  /** Not for the machine alone: it does not know what is asked here. */
+  readonly served: boolean;
+  /** The client's address, one of 127.0.0.0/8; undefined: 127.0.0.1. */
+  readonly from: string | undefined;
+  /** Which Postfix says something else: any, one before 3.8, `recent`: later ones; or `new`: only later ones can play this at all. */
+  readonly differs: 'any' | 'old' | 'recent' | 'new' | undefined;
   readonly moves: readonly Move[];
 }
 
@@ -34,20 +39,20 @@ export function readDialogues(folder: URL): Dialogue[] {
 }
 
 interface Draft {
-  title: string; line: number; settings: Map<string, string>; alone: boolean; differs: Dialogue['differs'];
+  title: string; line: number; settings: Map<string, string>; alone: boolean; served: boolean; from: string | undefined; differs: Dialogue['differs'];
   moves: Move[]; packets: Buffer[]; packet: string; heard: string[]; postfix: string[] | undefined; heardAt: number;
 }
 
 export function parseDialogues(file: string, text: string): Dialogue[] {
   const dialogues: Dialogue[] = [];
-  const common = new Map<string, string>();
+  const common: Common = { settings: new Map(), served: false, from: undefined };
   let draft: Draft | undefined;
   const finish = (): void => {
     if (draft === undefined) return;
     endSay(draft);
     endHear(draft);
-    const { title, line, settings, alone, differs, moves } = draft;
-    dialogues.push({ title, file, line, settings, alone, differs, moves });
+    const { title, line, settings, alone, served, from, differs, moves } = draft;
+    dialogues.push({ title, file, line, settings, alone, served, from, differs, moves });
   };
   text.split('\n').forEach((source, index) => {
     const line = index + 1;
@@ -59,7 +64,9 @@ export function parseDialogues(file: string, text: string): Dialogue[] {
       return;
     }
     const setting = /^set: *([a-z0-9_]+) *= *(.*)$/.exec(source);
-    if (setting) (draft?.settings ?? common).set(setting[1]!, setting[2]!);
+    const fact = /^(served|from): *(.*)$/.exec(source);
+    if (setting) (draft?.settings ?? common.settings).set(setting[1]!, setting[2]!);
+    else if (fact) takeFact(draft ?? common, fact[1]!, fact[2]!);
     else if (draft === undefined || !takeLine(draft, source, line)) {
       throw new Error(`${file}:${line}: not a line of a dialogue: ${source}`);
     }
@@ -68,15 +75,23 @@ export function parseDialogues(file: string, text: string): Dialogue[] {
   return dialogues;
 }
 
-function newDraft(title: string, line: number, common: ReadonlyMap<string, string>): Draft {
+/** What stands before the first title holds for the whole file. */
+type Common = Pick<Draft, 'settings' | 'served' | 'from'>;
+
+function takeFact(facts: Common, name: string, text: string): void {
+  if (name === 'served') facts.served = true;
+  else facts.from = text;
+}
+
+function newDraft(title: string, line: number, { settings, served, from }: Common): Draft {
   return {
-    title, line, settings: new Map(common), alone: false, differs: undefined,
+    title, line, settings: new Map(settings), served, from, alone: false, differs: undefined,
     moves: [], packets: [], packet: '', heard: [], postfix: undefined, heardAt: 0,
   };
 }
 
 function takeLine(draft: Draft, source: string, line: number): boolean {
-  const [, mark, text] = /^(S:|P:|C:|C8:|C<|M:|differs:|differs 3\.7:|since 3\.9:|alone:) ?(.*)$/.exec(source) ?? [undefined, source, ''];
+  const [, mark, text] = /^(S:|P:|C:|C8:|C<|M:|differs:|differs 3\.7:|differs 3\.9:|since 3\.9:|alone:) ?(.*)$/.exec(source) ?? [undefined, source, ''];
   switch (mark) {
     case 'S:': case 'P:': takeHeard(draft, mark, text!, line); return true;
     case 'C:': takeSaid(draft, `${text}\r\n`); return true;
@@ -85,10 +100,11 @@ function takeLine(draft: Draft, source: string, line: number): boolean {
     case '...': endPacket(draft); return true;
     case 'differs:': draft.differs = 'any'; return true;
     case 'differs 3.7:': draft.differs = 'old'; return true;
+    case 'differs 3.9:': draft.differs = 'recent'; return true;
     case 'alone:': draft.alone = true; return true;
     case 'since 3.9:': draft.differs = 'new'; return true;
     case 'M:': endSay(draft); endHear(draft); draft.moves.push({ kind: 'content', text: unescape(text!), line }); return true;
-    case 'hangup': case 'wait': endSay(draft); endHear(draft); draft.moves.push({ kind: mark }); return true;
+    case 'hangup': case 'wait': case 'tls': endSay(draft); endHear(draft); draft.moves.push({ kind: mark }); return true;
     default: return false;
   }
 }

@@ -8,6 +8,6 @@ const dialogues = readDialogues(new URL('./', import.meta.url));
 
 test('the corpus is as large as it should be', () => assert.ok(dialogues.length >= 150, `${dialogues.length} dialogues`));
 
-for (const dialogue of dialogues) {
+for (const dialogue of dialogues.filter(({ served }) => !served)) {
   test(`machine, ${dialogue.file}: ${dialogue.title}`, () => playOnMachine(dialogue));
 }

@@ -10,6 +10,8 @@ export class MachineTheatre {
   readonly #verdicts: VerdictGiver;
   /** Lines said by the server and not yet listened to; `<closed>` when it hung up. */
   readonly heard: string[] = [];
+  /** The server waits for a handshake. */
+  isSecuring = false;
   content = '';
   /** The content of the last message that was accepted. */
   accepted = '';
@@ -31,6 +33,7 @@ export class MachineTheatre {
         case 'content': this.content += step.chunk.toString('latin1'); break;
         case 'abort': this.content = ''; break;
         case 'close': this.heard.push(closed); break;
+        case 'start-tls': this.isSecuring = true; break;
         case 'ask': {
           const verdict = this.#verdicts.verdict(step.question);
           if (step.question.verb === 'END') {
@@ -41,6 +44,14 @@ export class MachineTheatre {
         }
       }
     }
+  }
+
+  secure(): string | undefined {
+    if (!this.isSecuring) return 'the server waits for no handshake';
+    this.isSecuring = false;
+    this.session.secured();
+    this.drain();
+    return undefined;
   }
 
   #hear(text: string): void {
@@ -67,6 +78,7 @@ function perform(theatre: MachineTheatre, move: Move): string | undefined {
     case 'hear': return listen(theatre.heard, move.lines);
     case 'content': return theatre.accepted === move.text ? undefined
       : `expected the message ${JSON.stringify(move.text)}, it was ${JSON.stringify(theatre.accepted)}`;
+    case 'tls': return theatre.secure();
     case 'hangup':
       theatre.session.end();
       theatre.drain();

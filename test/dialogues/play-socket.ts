@@ -1,6 +1,7 @@
 /** Plays a dialogue over a connection: our daemon, or a real Postfix. A disagreement rejects with the place in the file. */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
+import tls from 'node:tls';
 import { closed, Listener } from './format.ts';
 import type { Dialogue, Move } from './format.ts';
 
@@ -15,7 +16,7 @@ export interface Stage {
 const longestSilence = 15_000;
 
 export async function playOverSocket(dialogue: Dialogue, stage: Stage): Promise<void> {
-  const line = new Line(connect({ host: stage.host, port: stage.port, allowHalfOpen: true }));
+  const line = new Line(connect({ host: stage.host, port: stage.port, allowHalfOpen: true, ...(dialogue.from === undefined ? {} : { localAddress: dialogue.from }) }));
   try {
     for (const move of dialogue.moves) {
       const mistake = await perform(line, move, patternsFor(dialogue, stage));
@@ -31,7 +32,8 @@ export async function playOverSocket(dialogue: Dialogue, stage: Stage): Promise<
 type Patterns = (move: Move & { kind: 'hear' }) => readonly string[];
 
 function patternsFor(dialogue: Dialogue, stage: Stage): Patterns {
-  const other = stage.role === 'old postfix' ? dialogue.differs !== undefined : stage.role === 'postfix' && dialogue.differs === 'any';
+  const { differs } = dialogue;
+  const other = stage.role === 'old postfix' ? differs !== undefined && differs !== 'recent' : stage.role === 'postfix' && (differs === 'any' || differs === 'recent');
   return (move) => (other ? (move.postfix ?? move.lines) : move.lines);
 }
 
@@ -40,13 +42,14 @@ async function perform(line: Line, move: Move, patterns: Patterns): Promise<stri
     case 'say': await line.say(move.packets); return undefined;
     case 'hear': return line.listen(patterns(move));
     case 'hangup': line.hangUp(); return undefined;
+    case 'tls': return line.secure();
     default: return undefined;
   }
 }
 
 /** A connection as reply lines. */
 class Line {
-  readonly #socket: Socket;
+  #socket: Socket;
   #text = '';
   #ended = false;
   #wake: (() => void) | undefined;
@@ -54,7 +57,11 @@ class Line {
   constructor(socket: Socket) {
     this.#socket = socket;
     socket.setNoDelay(true);
-    socket.on('data', (bytes: Buffer) => {
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.#socket.on('data', (bytes: Buffer) => {
       this.#text += bytes.toString('latin1');
       this.#wake?.();
     });
@@ -62,7 +69,20 @@ class Line {
       this.#ended = true;
       this.#wake?.();
     };
-    socket.on('end', over).on('close', over).on('error', over);
+    this.#socket.on('end', over).on('close', over).on('error', over);
+  }
+
+  /** TLS from here on; gives what went wrong. */
+  secure(): Promise<string | undefined> {
+    this.#socket.removeAllListeners();
+    const secured = tls.connect({ socket: this.#socket, rejectUnauthorized: false });
+    this.#socket = secured;
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve('no TLS handshake in time'), longestSilence);
+      secured.once('secureConnect', () => resolve(undefined)).once('error', (error) => resolve(`no TLS: ${error.message}`));
+      this.#listen();
+      secured.once('secureConnect', () => clearTimeout(timer)).once('error', () => clearTimeout(timer));
+    });
   }
 
   async say(packets: readonly Buffer[]): Promise<void> {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { readDialogues } from './format.ts';
 import { playAll } from './play-socket.ts';
 import { debianPostfix, startInstance } from './private-postfix.ts';
+import { needsNames, noNames, surround } from './surroundings.ts';
 
 function whyNot(): string | false {
   if (process.getuid?.() !== 0) return 'only root can start a Postfix';
@@ -20,9 +21,12 @@ function isOld(): boolean {
 test("the dialogues with Debian's Postfix", { skip: whyNot() }, async (context) => {
   const old = isOld();
   const role = old ? 'old postfix' : 'postfix';
+  const withoutNames = noNames('postfix');
   const dialogues = readDialogues(new URL('./', import.meta.url))
-    .filter(({ alone, differs }) => !alone && !(old && differs === 'new'));
-  const instance = await startInstance(debianPostfix, dialogues);
+    .filter((dialogue) => !dialogue.alone && !(old && dialogue.differs === 'new') && !(withoutNames && needsNames(dialogue)));
+  if (withoutNames) await context.test('dialogues that ask the name service', { skip: withoutNames }, () => undefined);
+  const around = await surround('postfix');
+  const instance = await startInstance(debianPostfix, dialogues, around);
   try {
     const stageOf = (dialogue: (typeof dialogues)[number]) => ({ host: '127.0.0.1', port: instance.portFor(dialogue), role }) as const;
     const mistakes = await playAll(dialogues, stageOf);
@@ -34,5 +38,6 @@ test("the dialogues with Debian's Postfix", { skip: whyNot() }, async (context) 
     }
   } finally {
     await instance.stop();
+    await around.stop();
   }
 });

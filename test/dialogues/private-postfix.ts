@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -55,18 +55,26 @@ export interface Instance {
   stop(): Promise<void>;
 }
 
+/** What stands around a Postfix: further settings, and a command that runs its master in other surroundings. */
+export interface Around {
+  readonly mainCf: ReadonlyMap<string, string>;
+  readonly command: readonly string[];
+}
+
+const nothingAround: Around = { mainCf: new Map(), command: [] };
+
 const settingsKey = (dialogue: Dialogue): string => JSON.stringify([...dialogue.settings].sort());
 
 /** Starts an instance that can play these dialogues; rejects when it does not answer in time. */
-export async function startInstance(release: Release, dialogues: readonly Dialogue[]): Promise<Instance> {
+export async function startInstance(release: Release, dialogues: readonly Dialogue[], around: Around = nothingAround): Promise<Instance> {
   const directory = mkdtempSync(join(tmpdir(), 'dialogues-'));
   const settings = new Map(dialogues.map((dialogue) => [settingsKey(dialogue), dialogue.settings]));
   const ports = new Map<string, number>();
   for (const key of settings.keys()) ports.set(key, await freePort());
   layOut(directory, release);
-  writeFileSync(join(directory, 'etc/main.cf'), renderMainCf(directory, release));
+  writeFileSync(join(directory, 'etc/main.cf'), renderMainCf(directory, release, around.mainCf));
   writeFileSync(join(directory, 'etc/master.cf'), renderMasterCf(settings, ports));
-  const [command, ...words] = [...release.master, '-c', join(directory, 'etc')];
+  const [command, ...words] = [...around.command, ...release.master, '-c', join(directory, 'etc')];
   const master = spawn(command!, words, { stdio: ['ignore', 'ignore', 'inherit'] });
   const instance: Instance = {
     directory,
@@ -93,6 +101,7 @@ function layOut(directory: string, { mailOwner, setgidGroup }: Release): void {
     if (process.getuid?.() === 0 && mode !== 0o755) chownSync(join(directory, name), owner, groupId);
   };
   for (const name of ['etc', 'queue', 'queue/pid']) make(name, 0o755);
+  copyFileSync(new URL('tls.pem', import.meta.url), join(directory, 'etc/tls.pem'));
   make('data', 0o700);
   for (const name of queueDirectories) make(`queue/${name}`, 0o700);
   make('queue/maildrop', 0o730, group);
@@ -105,7 +114,7 @@ function numberOf(database: 'passwd' | 'group', name: string): number {
   return Number(execFileSync('getent', [database, name], { encoding: 'latin1' }).split(':')[2]);
 }
 
-function renderMainCf(directory: string, release: Release): string {
+function renderMainCf(directory: string, release: Release, more: ReadonlyMap<string, string>): string {
   const lines = [
     ['queue_directory', `${directory}/queue`],
     ['data_directory', `${directory}/data`],
@@ -116,7 +125,7 @@ function renderMainCf(directory: string, release: Release): string {
     ['setgid_group', release.setgidGroup],
     ['maillog_file', `${directory}/log`],
     ['maillog_file_prefixes', directory],
-    ...mainCf,
+    ...new Map([...mainCf, ...more]),
   ];
   return lines.map(([name, value]) => `${name} = ${value}\n`).join('');
 }
@@ -135,6 +144,7 @@ error      unix  - - n - - error
 retry      unix  - - n - - error
 discard    unix  - - n - - discard
 anvil      unix  - - n - 1 anvil
+tlsmgr     unix  - - n 1000? 1 tlsmgr
 postlog    unix-dgram n - n - 1 postlogd
 `;
 

@@ -5,7 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { defaultSettings, forbiddenByDefault } from '../../src/protocol/smtp-server/settings.ts';
 import type { SmtpServerSettings } from '../../src/protocol/smtp-server/settings.ts';
-import { reply } from '../../src/protocol/smtp-server/reply.ts';
+import { reply, say } from '../../src/protocol/smtp-server/reply.ts';
 import type { Question, Reply, Verdict } from '../../src/protocol/smtp-server/steps.ts';
 import { aliases, localDomains, mailboxes, mainCf, relayRecipients, users } from './stage.ts';
 
@@ -36,6 +36,9 @@ export function machineSettings(own: ReadonlyMap<string, string>): SmtpServerSet
     const kind = kinds[name];
     if (kind !== undefined) settings[name] = valueOf(kind, text);
   }
+  const level = own.get('smtpd_tls_security_level') ?? 'none';
+  settings.smtpd_use_tls = level !== 'none';
+  settings.smtpd_enforce_tls = level === 'encrypt';
   const discarded = words(own.get('smtpd_discard_ehlo_keywords') ?? '');
   settings.discardedKeywords = new Set(discarded.map((word) => word.toLowerCase()));
   const noop = words(own.get('smtpd_noop_commands') ?? '').map((word) => word.toLowerCase());
@@ -63,6 +66,7 @@ export class VerdictGiver {
     switch (question.verb) {
       case 'CONNECT': return this.#listed('smtpd_client_restrictions', 554, '5.7.1', '<unknown[127.0.0.1]>: Client host rejected: Access denied');
       case 'HELO': case 'EHLO': return this.#listed('smtpd_helo_restrictions', 554, '5.7.1', `<${question.name}>: Helo command rejected: Access denied`);
+      case 'STARTTLS': return this.#own.has('smtpd_tls_chain_files') ? accept : { accept: false, reply: say.tlsUnavailable };
       case 'MAIL': return resolves(question.sender) ? accept : refuse(501, '5.1.7', 'Bad sender address syntax');
       case 'RCPT': return this.#recipient(question.recipient);
       case 'VRFY': return this.#recipient(question.address);

@@ -4,6 +4,7 @@
  * It completes headers and addresses, expands virtual aliases, holds the limits, and answers only when the message is durable.
  * See session.ts for one message; this file opens what all messages share.
  */
+import { Reports, reportParameters } from '../../delivery/reports.ts';
 import { bounceService } from '../../ipc/bounce.ts';
 import { serveCleanup } from '../../ipc/cleanup-server.ts';
 import type { Cleanup } from '../../ipc/cleanup.ts';
@@ -28,7 +29,7 @@ export const daemon: Daemon = {
     name: 'cleanup',
     summary: 'canonicalize and enqueue mail',
     group: 'queue',
-    calls: ['rewrite', 'bounce', 'trace', 'qmgr'],
+    calls: ['rewrite', 'bounce', 'trace', 'qmgr', 'verify'],
     privileges: { user: 'mail_owner', network: false, writes: ['incoming', 'hold', 'bounce', 'trace'] },
     row: 'cleanup   unix  n       -       n       -       0       cleanup',
     standards: ['RFC 5321', 'RFC 5322', 'RFC 3461', 'RFC 6532'],
@@ -55,6 +56,7 @@ function cleanupContext(tools: Tools): CleanupContext {
     store: tools.store,
     bounce: services.connect(bounceService, view.bounce_service_name),
     trace: services.connect(bounceService, view.trace_service_name),
+    reports: new Reports({ parameters: config.view(reportParameters), clock, services }, log),
     // Rewriting depends on main.cf alone.
     rewrittenHeaders: new AnswerMemory(rewrittenHeaders, Infinity, () => clock.monotonic()),
     virtualAliases: virtualAliases.isEmpty ? undefined : virtualAliases,

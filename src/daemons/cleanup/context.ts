@@ -1,4 +1,5 @@
 /** What every part of cleanup works with: parameters, voices, tables and other services, opened once for the service. */
+import type { Reports } from '../../delivery/reports.ts';
 import type { View } from '../../parameters/parameters.ts';
 import type { Log } from '../../log/log.ts';
 import type { Calls } from '../../ipc/service.ts';
@@ -30,6 +31,8 @@ export interface CleanupContext {
   readonly rewrite: Calls<typeof rewriteService>;
   readonly bounce: Calls<typeof bounceService>;
   readonly trace: Calls<typeof bounceService>;
+  /** What becomes of recipients whose mail ends here. */
+  readonly reports: Reports;
   /** virtual_alias_maps; undefined when there are none. */
   readonly virtualAliases: Maps | undefined;
   /** An address in internal form, complete; '' stays ''. Throws ServiceTrouble. */

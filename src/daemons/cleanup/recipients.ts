@@ -7,7 +7,7 @@
 import { bounceFlag } from '../../ipc/bounce.ts';
 import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import { noDsn } from '../../ipc/deliver.ts';
-import { attributeName, queueFlagsOfNotify, sendOption } from '../../message/envelope-names.ts';
+import { attributeName, queueFlagsOfNotify, sendOption, traceFlag } from '../../message/envelope-names.ts';
 import { dsnNotify } from '../../message/dsn.ts';
 import { recordType } from '../../message/record.ts';
 import { isAscii } from '../../text/ascii.ts';
@@ -50,9 +50,24 @@ function rewritten(context: CleanupContext, state: MessageState, address: string
 
 async function addExpanded(context: CleanupContext, state: MessageState, full: string, original: string, wishes: RecipientWishes): Promise<void> {
   const results = await expandAlias(context, state, full);
+  if (results.length > 1 && isProbe(state)) return reportProbed(context, state, full, original, wishes);
   const isExpanded = results.length > 1 || results[0] !== full;
   const notify = isExpanded && wishes.dsnNotify & dsnNotify.success ? await expanded(context, state, full, original, wishes) : wishes.dsnNotify;
   for (const result of results) put(context, state, result, original, { ...wishes, dsnNotify: notify });
+}
+
+function isProbe({ attributes }: MessageState): boolean {
+  return (Number.parseInt(attributes.get(attributeName.traceFlags) ?? '', 10) & traceFlag.mtaVerify) !== 0;
+}
+
+/** A probe of a list gets one answer, not those of all its members, the last of which would stay: mail gets to the list. */
+async function reportProbed(context: CleanupContext, state: MessageState, address: string, original: string, wishes: RecipientWishes): Promise<void> {
+  const { reports, clock } = context;
+  const recipient = { address, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify };
+  const { seconds, microseconds } = state.arrival;
+  const times = { incomingArrival: seconds + microseconds / 1e6, activeArrival: clock.now() / 1000, agentHandoff: 0, connectionDone: 0, deliveryDone: 0 };
+  const reported = await reports.sent({ queueId: state.queueId, flags: traceFlag.mtaVerify, times }, recipient, { dsn: '2.0.0', text: 'aliased to multiple recipients' });
+  if (!reported) state.refuse(cleanupStatus.write);
 }
 
 /** Report the expansion; the answer is the wish that remains for the results. */

@@ -6,13 +6,15 @@ import { readEnvelope } from '../../message/envelope-reader.ts';
 import { recordType } from '../../message/record.ts';
 import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
 import { AnswerMemory } from '../../text/answer-memory.ts';
+import type { Report, ReportedMessage } from '../../delivery/reports.ts';
+import type { Recipient as Told } from '../../ipc/deliver.ts';
 import type { CleanupContext } from './context.ts';
 import { MessageSession } from './session.ts';
 
 interface Kept { facts: MessageFacts | undefined; image: Buffer; committed: boolean; triggers: number }
 
 /** cleanup with a queue in memory; addresses get a domain, at once or (`late`) after a turn of the loop. */
-function bench({ late = false, announced = false } = {}) {
+function bench({ late = false, announced = false, context: own = {} }: { late?: boolean; announced?: boolean; context?: Partial<CleanupContext> } = {}) {
   const kept: Kept = { facts: undefined, image: Buffer.alloc(0), committed: false, triggers: 0 };
   const writer = {
     queueId: 'AB12', arrival: { seconds: 1_700_000_000, microseconds: 5 }, full: false, trouble: undefined,
@@ -29,13 +31,13 @@ function bench({ late = false, announced = false } = {}) {
       myhostname: 'host.test', line_length_limit: 2048, header_size_limit: 102_400, header_address_token_limit: 10_240, message_size_limit: 0, hopcount_limit: 50,
       enable_original_recipient: true, enable_long_queue_ids: false, always_add_missing_headers: false, undisclosed_recipients_header: '', cleanup_replace_stray_cr_lf: true,
       message_drop_headers: 'bcc', header_from_format: 'standard', detect_8bit_encoding_header: true, duplicate_filter_limit: 1000, delay_warning_time: 3600,
-      always_bcc: '', remote_header_rewrite_domain: '',
+      always_bcc: '', remote_header_rewrite_domain: '', virtual_alias_expansion_limit: 1000, virtual_alias_recursion_limit: 1000, virtual_alias_address_length_limit: 1000,
     },
     log: { info: () => undefined, warning: (text: string) => void warnings.push(text) },
     clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer }, rewrittenHeaders: new AnswerMemory(10, Infinity, () => 0),
     services: { trigger: () => void kept.triggers++ }, virtualAliases: undefined,
     rewrite: { rewrite: ({ address }: { address: string }) => answer({ address: full(address) }) },
-    fullAddress: (address: string) => answer(full(address)),
+    fullAddress: (address: string) => answer(full(address)), ...own,
   } as unknown as CleanupContext;
   return { kept, warnings, session: new MessageSession(context, { flags: cleanupFlag.mapOk, lineEnd: 'crlf' }) };
 }
@@ -100,3 +102,29 @@ test('a late answer keeps everything in order, and an abort ends it', async () =
   other.session.abort();
   assert.deepEqual([(await other.session.end()).status, other.kept.committed], [cleanupStatus.bad, false]);
 });
+
+for (const [name, flags, members, want] of [
+  ['a probe of a list has one answer, and goes nowhere', '256', 'joe@x.test,ann@x.test', { recipients: 0, told: ['AB12 team@host.test team: 2.0.0 aliased to multiple recipients'] }],
+  ['a probe of an alias goes on', '256', 'joe@x.test', { recipients: 1, told: [] }],
+  ['sendmail -bv goes to every member', '512', 'joe@x.test,ann@x.test', { recipients: 2, told: [] }],
+] as const) {
+  test(name, async () => {
+    const told: string[] = [];
+    const reports = { sent: async ({ queueId }: ReportedMessage, { address, originalAddress }: Told, { dsn, text }: Report) => told.push(`${queueId} ${address} ${originalAddress}: ${dsn} ${text}`) > 0 };
+    const { kept, session } = bench({
+      context: {
+        reports: reports as unknown as CleanupContext['reports'], virtualAliases: {} as CleanupContext['virtualAliases'], propagates: () => false,
+        findVirtualAlias: (address) => (address === 'team@host.test' ? { value: members, extension: '' } : undefined),
+      },
+    });
+    session.record(recordType.time, '1700000000 5');
+    session.record(recordType.attribute, `trace_flags=${flags}`);
+    session.record(recordType.sender, 'probe');
+    session.record(recordType.recipient, 'team');
+    session.message();
+    session.content(Buffer.from('Received: by host.test\n', 'latin1'));
+    session.extracted();
+    assert.deepEqual(await session.end(), { status: 0, reason: '' });
+    assert.deepEqual({ recipients: kept.facts!.recipients.length, told }, want);
+  });
+}

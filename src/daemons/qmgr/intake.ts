@@ -8,7 +8,7 @@ import type { QueueStore } from '../../queue/store.ts';
 import type { Clock } from '../../server/clock.ts';
 import { Feeder, type Candidate } from './feeder.ts';
 import { Line } from './line.ts';
-import type { ActiveMessage } from './message.ts';
+import { isProbe, type ActiveMessage } from './message.ts';
 import type { QueueFiles, TakenFile } from './queue-files.ts';
 
 /** Milliseconds for which files are looked at in one turn of the event loop, and how many at most. */
@@ -19,9 +19,10 @@ const freshShare = 10;
 /** How long mail that another process still has is left alone, milliseconds. */
 const recoverPause = 1_000;
 
-/** The messages in hand, and how many of them were tried before. */
+/** The messages in hand, how many of them were tried before, and how many are address probes. */
 export class ActiveQueue {
   again = 0;
+  probes = 0;
   readonly #messages = new Map<string, ActiveMessage>();
 
   get size(): number {
@@ -35,10 +36,13 @@ export class ActiveQueue {
   add(message: ActiveMessage): void {
     this.#messages.set(message.queueId, message);
     if (message.again) this.again++;
+    if (isProbe(message.traceFlags)) this.probes++;
   }
 
-  remove({ queueId, again }: ActiveMessage): void {
-    if (this.#messages.delete(queueId) && again) this.again--;
+  remove({ queueId, again, traceFlags }: ActiveMessage): void {
+    if (!this.#messages.delete(queueId)) return;
+    if (again) this.again--;
+    if (isProbe(traceFlags)) this.probes--;
   }
 }
 

@@ -27,7 +27,7 @@ import { Scheduler, type Entry, type Room } from './scheduler.ts';
 const parameters = [
   ...reportParameters, 'qmgr_message_active_limit', 'minimal_backoff_time', 'maximal_backoff_time', 'maximal_queue_lifetime', 'bounce_queue_lifetime',
   'queue_run_delay', 'transport_retry_time', 'hash_queue_names', 'hash_queue_depth',
-  'enable_long_queue_ids', 'ipc_timeout',
+  'enable_long_queue_ids', 'ipc_timeout', 'address_verify_pending_request_limit',
 ] as const;
 
 /** Deliveries at once by an agent in this process: as many as the disk may do at a time, and some. */
@@ -79,7 +79,7 @@ export class Manager {
       room: (name) => this.#room(name),
       deadTime: view.minimal_backoff_time * 1000, retryTime: view.transport_retry_time * 1000, deadLimit: view.qmgr_message_active_limit,
     });
-    this.#routes = routeRules(tools);
+    this.#routes = { ...routeRules(tools), tooManyProbes: () => this.#active.probes > view.address_verify_pending_request_limit };
     this.#reports = new Reports({ parameters: config.view(reportParameters), clock, services, statusFilter: undefined, fastFlush: undefined }, log);
     this.#lifecycle = {
       log, store: this.#store, now: () => clock.now(),

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { requestFlag } from '../../ipc/deliver.ts';
 import { emptyEnvelope, type Envelope } from '../../message/envelope.ts';
+import { ActiveQueue } from './intake.ts';
 import { activeMessage, groupRecipients, type RouteRules } from './message.ts';
 
 const route = (address: string) => ({ transport: 'smtp', nexthop: address.slice(address.indexOf('@') + 1), recipient: address, flags: 0 });
 
 const rules: RouteRules = {
-  resolve: (_sender, address) => route(address), recipientLimit: () => 50, doubleBounceSender: 'double-bounce', defaultFilterNexthop: '', isDeferred: () => false,
+  resolve: (_sender, address) => route(address), resolveProbe: (_sender, address) => ({ ...route(address), transport: 'probed' }), tooManyProbes: () => false, recipientLimit: () => 50, doubleBounceSender: 'double-bounce', defaultFilterNexthop: '', isDeferred: () => false,
 };
 
 function envelopeFor(addresses: readonly string[]): Envelope {
@@ -43,4 +45,33 @@ test('a message with 100,000 recipients lets others have their turn, and no reci
   clearImmediate(ticking);
   assert.equal([...found.values()].flat().reduce((sum, size) => sum + size, 0), 100_000);
   assert.ok(turns > 100, `${turns} turns`);
+});
+
+/** Where recipients of a message go: transport and nexthop. */
+async function ways(envelope: Partial<Envelope>, changes: Partial<RouteRules> = {}): Promise<string[]> {
+  const full = { ...envelopeFor(['joe@x.test']), ...envelope };
+  const { entries } = await groupRecipients(activeMessage('Q', full, { forcedExpire: false, again: false }, 0), full, { ...rules, ...changes });
+  return entries.map(({ transport, load }) => `${transport} ${load.nexthop}`);
+}
+
+const [verifyProbe, userProbe] = [requestFlag.mtaVerify, requestFlag.userVerify];
+
+for (const [name, envelope, changes, want] of [
+  ['mail', {}, {}, 'smtp x.test'],
+  ['a probe of verify(8) goes by address_verify_*', { traceFlags: verifyProbe }, {}, 'probed x.test'],
+  ['sendmail -bv goes as mail does', { traceFlags: userProbe }, {}, 'smtp x.test'],
+  ['mail goes to the content filter', { contentFilter: 'scan:here' }, {}, 'scan here'],
+  ['sendmail -bv goes past it', { traceFlags: userProbe, contentFilter: 'scan:here' }, {}, 'smtp x.test'],
+  ['too many probes', { traceFlags: verifyProbe }, { tooManyProbes: () => true }, 'retry 4.3.2 Too many address verification requests'],
+  ['too many probes are no concern of mail', {}, { tooManyProbes: () => true }, 'smtp x.test'],
+] as const) test(name, async () => assert.deepEqual(await ways(envelope, changes), [want]));
+
+test('probes among the active are counted', () => {
+  const active = new ActiveQueue();
+  const [probe, mail] = [verifyProbe, 0].map((traceFlags, number) => activeMessage(`Q${number}`, { ...emptyEnvelope(), traceFlags }, { forcedExpire: false, again: false }, 0));
+  active.add(probe!);
+  active.add(mail!);
+  assert.equal(active.probes, 1);
+  for (const message of [probe!, probe!, mail!]) active.remove(message);
+  assert.equal(active.probes, 0);
 });

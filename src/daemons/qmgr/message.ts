@@ -6,6 +6,7 @@
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { resolveFlag } from '../../ipc/rewrite.ts';
+import { isTraceOnly } from '../../delivery/reports.ts';
 import { requestFlag, type DeliveryRequest, type Recipient } from '../../ipc/deliver.ts';
 import { dsnNotify } from '../../message/dsn.ts';
 import { attributeName } from '../../message/envelope-names.ts';
@@ -76,8 +77,14 @@ function aboutMessage(queueId: string, envelope: Envelope, now: number): About {
 
 export interface Route { readonly transport: string; readonly nexthop: string; readonly recipient: string }
 
+type Resolve = (sender: string, address: string) => MaybePromise<{ transport: string; nexthop: string; recipient: string; flags: number }>;
+
 export interface RouteRules {
-  readonly resolve: (sender: string, address: string) => MaybePromise<{ transport: string; nexthop: string; recipient: string; flags: number }>;
+  readonly resolve: Resolve;
+  /** The same for address probes, which may go other ways (address_verify_*). */
+  readonly resolveProbe: Resolve;
+  /** Are there more probes than address_verify_pending_request_limit? Then they fail for now. */
+  readonly tooManyProbes: () => boolean;
   /** *_destination_recipient_limit; 0: no limit. */
   readonly recipientLimit: (transport: string) => number;
   readonly doubleBounceSender: string;
@@ -143,19 +150,26 @@ function toRecipient(each: EnvelopeRecipient, address: string): Recipient {
   return { address, originalAddress: each.originalAddress, offset: each.offset, dsnOrcpt: each.dsnOrcpt, dsnNotify: each.dsnNotify };
 }
 
+/** Did verify(8) send it? */
+export function isProbe(traceFlags: number): boolean {
+  return (traceFlags & requestFlag.mtaVerify) !== 0;
+}
+
 const nowhere = (recipient: string): Route => ({ transport: '', nexthop: '', recipient });
 
 function routeOf(envelope: Envelope, each: EnvelopeRecipient, rules: RouteRules): MaybePromise<Route> {
   const address = envelope.redirect ?? each.address;
-  return chain(rules.resolve(envelope.sender ?? '', address), (answer) => judged(envelope, address, answer, rules));
+  const resolve = isProbe(envelope.traceFlags) ? rules.resolveProbe : rules.resolve;
+  return chain(resolve(envelope.sender ?? '', address), (answer) => judged(envelope, address, answer, rules));
 }
 
-function judged(envelope: Envelope, address: string, { transport, nexthop, recipient, flags }: Awaited<ReturnType<RouteRules['resolve']>>, rules: RouteRules): Route {
+function judged(envelope: Envelope, address: string, { transport, nexthop, recipient, flags }: Awaited<ReturnType<Resolve>>, rules: RouteRules): Route {
   if (flags & resolveFlag.fail) return { transport: 'retry', nexthop: '4.3.0 address resolver failure', recipient: address };
   if (flags & resolveFlag.error) return { transport: 'error', nexthop: '5.1.3 bad address syntax', recipient: address };
   if (flags & resolveFlag.local && splitAddress(recipient).local.toLowerCase() === rules.doubleBounceSender) return nowhere(recipient);
   if (rules.isDeferred(transport)) return { transport: 'retry', nexthop: '4.3.2 deferred transport', recipient };
-  return envelope.contentFilter === undefined ? { transport, nexthop, recipient } : filterRoute(envelope.contentFilter, recipient, rules);
+  if (isProbe(envelope.traceFlags) && rules.tooManyProbes()) return { transport: 'retry', nexthop: '4.3.2 Too many address verification requests', recipient };
+  return envelope.contentFilter === undefined || isTraceOnly(envelope.traceFlags) ? { transport, nexthop, recipient } : filterRoute(envelope.contentFilter, recipient, rules);
 }
 
 /** content_filter: `transport:destination`, whatever the recipient is. */

@@ -26,12 +26,14 @@ export function transportRules(name: string, { config, log }: Tools): TransportR
   };
 }
 
-export function routeRules({ config, services }: Tools): RouteRules {
+/** Without `tooManyProbes`, which depends on what is in the queue. */
+export function routeRules({ config, services }: Tools): Omit<RouteRules, 'tooManyProbes'> {
   const view = config.view(parameters);
   const rewrite = services.connect(rewriteService, view.rewrite_service_name);
   const deferred = new Set(splitList(view.defer_transports));
   return {
     resolve: (sender, address) => rewrite.resolve({ sender, address }),
+    resolveProbe: (sender, address) => rewrite.verify({ sender, address }),
     recipientLimit: (transport) => config.transport(transport, '_destination_recipient_limit'),
     doubleBounceSender: lowerAscii(view.double_bounce_sender),
     defaultFilterNexthop: view.default_filter_nexthop,

@@ -13,7 +13,7 @@ import type { Tools } from '../../server/daemon.ts';
 import { clients } from '../../tables/lists.ts';
 import { TableTrouble, type TableContext } from '../../tables/table.ts';
 import { parseIpAddress, renderIpAddress } from '../../text/cidr.ts';
-import { isPending, type MaybePromise } from '../../text/maybe.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
 
 export const countParameters = [
@@ -28,6 +28,10 @@ export interface ClientCounts {
   connected(): MaybePromise<Reply | undefined>;
   message(): MaybePromise<Reply | undefined>;
   recipient(): MaybePromise<Reply | undefined>;
+  /** May another TLS handshake begin? Asked before the work is done. */
+  mayStartTls(): MaybePromise<boolean>;
+  /** A handshake that resumed no session is over: how many there were, when that is too many. */
+  startedTls(): MaybePromise<number | undefined>;
   /** The client is gone. */
   gone(): void;
 }
@@ -43,18 +47,20 @@ function limitsOf(tools: Tools) {
     hostname: view.myhostname, service: tools.row.service,
     connections: view.smtpd_client_connection_count_limit, connectionRate: view.smtpd_client_connection_rate_limit,
     messageRate: view.smtpd_client_message_rate_limit, recipientRate: view.smtpd_client_recipient_rate_limit,
-    others: view.smtpd_client_new_tls_session_rate_limit + view.smtpd_client_auth_rate_limit,
+    newTls: view.smtpd_client_new_tls_session_rate_limit, others: view.smtpd_client_auth_rate_limit,
     prefix4: view.smtpd_client_ipv4_prefix_length, prefix6: view.smtpd_client_ipv6_prefix_length,
   };
 }
 
-const uncounted: ClientCounts = { connected: () => undefined, message: () => undefined, recipient: () => undefined, gone: () => undefined };
+const uncounted: ClientCounts = {
+  connected: () => undefined, message: () => undefined, recipient: () => undefined, mayStartTls: () => true, startedTls: () => undefined, gone: () => undefined,
+};
 
 /** Lists are opened now. */
 export function clientCounts(tools: Tools, context: TableContext): CountsFor {
   const limits = limitsOf(tools);
-  const { connections, connectionRate, messageRate, recipientRate, others } = limits;
-  if (connections + connectionRate + messageRate + recipientRate + others === 0) return () => uncounted;
+  const { connections, connectionRate, messageRate, recipientRate, newTls, others } = limits;
+  if (connections + connectionRate + messageRate + recipientRate + newTls + others === 0) return () => uncounted;
   const isExempt = clients('smtpd_client_event_limit_exceptions', tools.config, context);
   const anvil = tools.services.connect(anvilService);
   return (client, log) => new Counted(client, log, limits, anvil, isExempt);
@@ -89,7 +95,7 @@ class Counted implements ClientCounts {
   #beginCount(listed: boolean): MaybePromise<Reply | undefined> {
     if (listed || this.#isGone) return undefined;
     this.#counts = true;
-    this.#key = `${this.#limits.service}:${network(this.#client.address, this.#limits)}`;
+    this.#key = this.#name();
     return this.#countConnection();
   }
 
@@ -112,6 +118,31 @@ class Counted implements ClientCounts {
     const limit = this.#limits.recipientRate;
     if (!this.#counts || limit === 0) return undefined;
     return this.#limited(() => this.#anvil.recipient({ client: this.#key }), limit, 'Recipient address rate', 'too many recipients');
+  }
+
+  // In wrapper mode these are asked before the connection is counted.
+  mayStartTls(): MaybePromise<boolean> {
+    const { newTls: limit } = this.#limits;
+    if (limit === 0) return true;
+    return chain(this.#isListed(), async (listed) => {
+      const known = listed ? undefined : await this.#ask(() => this.#anvil.lookup({ client: this.#name() }));
+      return known === undefined || known.newtls <= limit;
+    });
+  }
+
+  startedTls(): MaybePromise<number | undefined> {
+    const { newTls: limit, service } = this.#limits;
+    if (limit === 0) return undefined;
+    return chain(this.#isListed(), async (listed) => {
+      const answer = listed ? undefined : await this.#ask(() => this.#anvil.newtls({ client: this.#name() }));
+      if (answer === undefined || answer.rate <= limit) return undefined;
+      this.#log.warning(`New TLS session rate limit exceeded: ${answer.rate} from ${this.#client.label} for service ${service}`);
+      return answer.rate;
+    });
+  }
+
+  #name(): string {
+    return `${this.#limits.service}:${network(this.#client.address, this.#limits)}`;
   }
 
   gone(): void {

@@ -26,7 +26,8 @@ function bench(told: Told, hosts: Readonly<Record<string, string>> = {}) {
     nameOf: (address: string) => hosts[address],
     addresses: (name: string) => Object.keys(hosts).filter((address) => hosts[address] === name),
   } as unknown as HostsFile;
-  return { asked, ticker, names: new ClientNames({ dns, hosts: table, ticker, enabled: true }) };
+  const warnings: string[] = [];
+  return { asked, ticker, warnings, names: new ClientNames({ dns, hosts: table, ticker, enabled: true, warn: (text) => warnings.push(text) }) };
 }
 
 const from = (remoteAddress: string | undefined): net.Socket => ({ remoteAddress, remotePort: 4711, localAddress: '::ffff:192.0.2.9', localPort: 25 }) as unknown as net.Socket;
@@ -46,6 +47,18 @@ for (const [name, address, answers, want] of [
     const { label, nameStatus, reverseStatus, serverAddress, serverPort, port } = await bench(answers as Told).names.describe(from(address));
     assert.equal(`${label} ${nameStatus} ${reverseStatus}`, want);
     assert.deepEqual([serverAddress, serverPort, port], ['192.0.2.9', '25', '4711']);
+  });
+}
+
+for (const [name, back, want] of [
+  ['leads back', { data: '192.0.2.1' }, []],
+  ['leads elsewhere', { data: '192.0.2.2' }, ['hostname a.example.org does not resolve to address 192.0.2.1']],
+  ['leads nowhere', {}, ['hostname a.example.org does not resolve to address 192.0.2.1: Name or service not known']],
+] as const) {
+  test(`the log hears of a name that ${name}`, async () => {
+    const { names, warnings } = bench({ ...told, 'a.example.org A': { ...(Object.keys(back).length === 0 ? { status: 'not-found' as const, rcode: 'NXDOMAIN' } : {}), ...back } });
+    await names.describe(from('192.0.2.1'));
+    assert.deepEqual(warnings, want);
   });
 }
 

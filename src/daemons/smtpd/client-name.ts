@@ -26,6 +26,8 @@ export interface NameSources {
   readonly dns: Dns;
   readonly hosts: HostsFile;
   readonly ticker: Ticker;
+  /** Told of names that do not lead back. */
+  readonly warn: (text: string) => void;
   /** smtpd_peername_lookup */
   readonly enabled: boolean;
 }
@@ -96,7 +98,7 @@ function plainAddress(address: string): string {
   return parsed === undefined ? '' : renderIpAddress(parsed);
 }
 
-async function namesOf(address: string, { dns, hosts }: NameSources): Promise<Found> {
+async function namesOf(address: string, { dns, hosts, warn }: NameSources): Promise<Found> {
   const listed = hosts.nameOf(address);
   const found = listed === undefined ? await pointerOf(address, dns) : { name: listed, holds: Infinity };
   const { holds } = found;
@@ -104,8 +106,9 @@ async function namesOf(address: string, { dns, hosts }: NameSources): Promise<Fo
   const { name } = found;
   if (!validHostname(name) || validHostaddr(name)) return { names: unknown('permanent'), holds };
   const back = await lookupNative(name, hosts, dns);
-  if (back.trouble !== undefined) return { names: unknown(back.trouble.kind === 'again' ? 'temporary' : 'permanent', name, 'ok'), holds };
   const leadsBack = back.addresses.some((each) => plainAddress(each) === address);
+  if (!leadsBack) warn(`hostname ${name} does not resolve to address ${address}${back.trouble === undefined ? '' : `: ${back.trouble.text}`}`);
+  if (back.trouble !== undefined) return { names: unknown(back.trouble.kind === 'again' ? 'temporary' : 'permanent', name, 'ok'), holds };
   if (!leadsBack) return { names: unknown('permanent', name, 'ok'), holds };
   return { names: { name, reverseName: name, nameStatus: 'ok', reverseStatus: 'ok' }, holds };
 }

@@ -8,6 +8,7 @@ import type { Session } from '../../server/daemon.ts';
 import type { Client, Decision } from './access/state.ts';
 import { Conversation, type Hall } from './conversation.ts';
 import type { Policy } from './policy.ts';
+import type { ServerTls } from './tls.ts';
 
 const client = { name: 'unknown', address: '192.0.2.1', literal: '192.0.2.1', port: '2525', label: 'unknown[192.0.2.1]', serverAddress: '192.0.2.9', serverPort: '25' } as Client;
 
@@ -63,11 +64,12 @@ class Scene {
     const cleanup: Cleanup = { open: () => this.#hold('cleanup', this.#session.promise, cleanupSession(this.told)) };
     return {
       policy: policy as unknown as Policy, cleanup, log: this.ears.log,
-      counts: () => ({ connected: nothing, message: nothing, recipient: nothing, gone: nothing }),
+      counts: () => ({ connected: nothing, message: nothing, recipient: nothing, mayStartTls: () => true, startedTls: nothing, gone: nothing }),
+      tls: { level: { isUsed: false, isRequired: false, isWrapped: false, authOnly: false } } as ServerTls,
       own: { hostname: 'mx.example.org', mailName: 'Postern', hideClient: false, date: () => '' },
       settings: () => defaultSettings('mx.example.org', client.label),
       isMalformed: () => false, hasSpace: () => true, isLocalRewriting: () => false, now: () => 0,
-      ticker: { monotonic: () => 0, after: () => ({ cancel: nothing }) }, contentFilter: '', withoutFlags: 0,
+      ticker: { monotonic: () => 0, after: () => ({ cancel: nothing }) }, contentFilter: '', withoutFlags: 0, nextInstance: () => '1.2.3.4',
     };
   }
 }

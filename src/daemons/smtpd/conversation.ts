@@ -4,21 +4,26 @@
  * A message is accepted only when cleanup says that it is durable. Trouble of ours is a temporary failure for the client
  * and a warning in the log; a throw ends this session and no other.
  */
+import type net from 'node:net';
 import type { CleanupReply } from '../../ipc/cleanup.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
 import { Pump } from '../../network/pump.ts';
 import { SmtpServerSession } from '../../protocol/smtp-server/session.ts';
 import type { SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
-import { reply, say } from '../../protocol/smtp-server/reply.ts';
+import { reply, say, tell } from '../../protocol/smtp-server/reply.ts';
 import type { Question, Reply, SmtpServerStep, Verdict } from '../../protocol/smtp-server/steps.ts';
 import type { Session } from '../../server/daemon.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { sameIgnoringCase } from '../../text/ascii.ts';
 import { forgetSideEffects, noSideEffects, type AccessState, type Client, type Decision } from './access/state.ts';
 import type { ClientCounts, CountsFor } from './client-counts.ts';
+import { Encryption } from './encryption.ts';
+import type { ServerTls } from './tls.ts';
 import type { Policy } from './policy.ts';
+import type { ProbeSenderOf } from './probe-sender.ts';
 import { logEvent } from './log-lines.ts';
+import type { EditReply } from './refusal-text.ts';
 import { refusedByCleanup, Transaction, type OwnName, type TransactionFacts } from './transaction.ts';
 import type { Cleanup } from '../../ipc/cleanup.ts';
 
@@ -27,17 +32,26 @@ export interface Hall {
   readonly policy: Policy;
   readonly counts: CountsFor;
   readonly cleanup: Cleanup;
+  readonly tls: ServerTls;
   readonly own: OwnName;
   readonly log: Log;
   settings(client: Client): SmtpServerSettings;
+  /** The same with `stress` set to `yes`; absent: no setting depends on it. */
+  stressedSettings?(client: Client): SmtpServerSettings;
   isMalformed(sender: string, address: string): MaybePromise<boolean>;
+  /** See probe-sender.ts. */
+  readonly probeSender?: ProbeSenderOf;
   now(): number;
   readonly ticker: { monotonic(): number; after(milliseconds: number, run: () => void, idle?: boolean): { cancel(): void } };
   /** Is there room in the queue for one more message (queue_minfree)? */
   hasSpace(): boolean;
-  isLocalRewriting(client: Client): MaybePromise<boolean>;
+  isLocalRewriting(state: AccessState): MaybePromise<boolean>;
   readonly contentFilter: string;
   readonly withoutFlags: number;
+  /** Undefined: replies go out as they are. */
+  readonly editReply?: EditReply | undefined;
+  /** A name for the next mail transaction, as policy services know it. */
+  nextInstance(): string;
 }
 
 type Performed = Exclude<SmtpServerStep, { kind: 'send' | 'delay' }>;
@@ -68,9 +82,10 @@ export class Conversation {
     MAIL: (conversation, question) => conversation.#mailFrom(question),
     RCPT: (conversation, question) => conversation.#rcptTo(question),
     DATA: (conversation) => conversation.#data(),
-    END: (conversation) => conversation.#end(),
+    END: (conversation, { size }) => conversation.#end(size),
+    STARTTLS: (conversation) => conversation.#encryption.mayBegin(),
     VRFY: (conversation, question) => conversation.#counted(conversation.#counts.recipient(), () => conversation.#verify(question.address, question.path)),
-    ETRN: (_conversation, { domain }) => ({ accept: false, reply: reply(459, undefined, `<${domain}>: service unavailable`) }),
+    ETRN: (conversation, { domain }) => conversation.#etrn(domain),
   };
 
   readonly #hall: Hall;
@@ -78,7 +93,10 @@ export class Conversation {
   readonly #machine: SmtpServerSession;
   readonly #state: AccessState;
   readonly #counts: ClientCounts;
-  readonly #pump: Pump<SmtpServerStep>;
+  readonly #socket: net.Socket;
+  /** None before the handshake of wrapper mode. */
+  #pump: Pump<SmtpServerStep> | undefined;
+  readonly #encryption: Encryption;
   #mail: Omit<TransactionFacts, 'state'> | undefined;
   #transaction: Transaction | undefined;
   /** The client has gone: an answer that comes now must not begin anything. */
@@ -88,16 +106,26 @@ export class Conversation {
     this.#hall = hall;
     this.#log = session.log;
     this.#state = freshState(client, session.log);
+    if (session.stress) this.#state.stress = true;
     this.#counts = hall.counts(client, session.log);
-    this.#machine = new SmtpServerSession(hall.settings(client));
+    this.#socket = session.socket;
+    this.#machine = new SmtpServerSession(this.#edited(session.stress && hall.stressedSettings ? hall.stressedSettings(client) : hall.settings(client)), hall.tls.level.isWrapped);
     this.#log.info(`connect from ${client.label}`);
-    this.#pump = new Pump({ socket: session.socket, machine: this.#machine, ticker: hall.ticker, pauseWhenFull: true, perform: (step) => this.#perform(step) });
+    this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, counts: this.#counts, log: this.#log, machine: this.#machine });
+    if (!hall.tls.level.isWrapped) this.#pump = this.#converse(session.socket);
+  }
+
+  /** Settings are shared; what is done to replies depends on the session. */
+  #edited(settings: SmtpServerSettings): SmtpServerSettings {
+    const { editReply } = this.#hall;
+    return editReply === undefined ? settings : { ...settings, editReply: (said) => editReply(said, this.#state) };
   }
 
   /** Until the client is gone. */
   async served(): Promise<void> {
     try {
-      await this.#pump.closed;
+      this.#pump ??= await this.#wrapped();
+      await this.#pump?.closed;
     } finally {
       this.#isGone = true;
       this.#forget();
@@ -112,6 +140,7 @@ export class Conversation {
       case 'content': return this.#content(step.chunk);
       case 'abort': return this.#forget();
       case 'log': return logEvent(step.log, this.#lookAgain(), this.#log);
+      case 'start-tls': return this.#startTls();
       default: return undefined;
     }
   }
@@ -121,13 +150,13 @@ export class Conversation {
     this.#lookAgain().where = question.verb === 'END' ? 'END-OF-MESSAGE' : question.verb === 'DATA' ? question.command : question.verb;
     const answer = this.#answer(question);
     if (!isPending(answer)) return this.#machine.answer(answer);
-    answer.then((verdict) => this.#pump.tell(() => this.#machine.answer(verdict)), (error: Error) => this.#broken(error));
+    answer.then((verdict) => this.#pump!.tell(() => this.#machine.answer(verdict)), (error: Error) => this.#broken(error));
   }
 
   /** A mistake of ours ends this session, and no other. */
   #broken(error: Error): void {
     this.#log.warning(`session ended by an internal error: ${error.stack ?? error.message}`);
-    this.#pump.destroy();
+    this.#pump?.destroy();
   }
 
   #answer(question: Question): MaybePromise<Verdict> {
@@ -147,6 +176,22 @@ export class Conversation {
     return { accept: false, reply: noCleanup };
   }
 
+  #converse(socket: net.Socket): Pump<SmtpServerStep> {
+    const { ticker } = this.#hall;
+    return new Pump({ socket, machine: this.#machine, ticker, pauseWhenFull: true, perform: (step) => this.#perform(step) });
+  }
+
+  async #startTls(): Promise<void> {
+    // What was said before leaves in plain text first.
+    await Promise.resolve();
+    this.#pump!.adopt(await this.#encryption.begin(this.#pump!.detach()));
+  }
+
+  async #wrapped(): Promise<Pump<SmtpServerStep> | undefined> {
+    const socket = await this.#encryption.wrap(this.#socket);
+    return socket === undefined ? undefined : this.#converse(socket);
+  }
+
   /** What the machine knows of the session, for restrictions and log. */
   #lookAgain(): AccessState {
     const machine = this.#machine;
@@ -154,6 +199,7 @@ export class Conversation {
     state.protocol = machine.protocol;
     state.helo = machine.helo;
     state.recipientCount = machine.recipients;
+    state.pipelinesIllegally = machine.outOfStep;
     return state;
   }
 
@@ -190,9 +236,15 @@ export class Conversation {
     const { sender, path } = question;
     return chain(this.#isMalformed(sender, path), (malformed) => {
       if (malformed) return badSender;
-      this.#state.sender = sender;
-      return chain(this.#hall.policy.sender(this.#state), (decision) => this.#senderJudged(question, decision));
+      return chain(this.#hall.probeSender?.(sender), (probing) => this.#knownSender(probing === undefined ? question : { ...question, sender: probing }));
     });
+  }
+
+  #knownSender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
+    this.#state.sender = question.sender;
+    this.#state.size = question.parameters.size;
+    this.#state.instance = this.#hall.nextInstance();
+    return chain(this.#hall.policy.sender(this.#state), (decision) => this.#senderJudged(question, decision));
   }
 
   #senderJudged({ sender, parameters }: Asked<'MAIL'>, decision: Decision): MaybePromise<Verdict> {
@@ -205,8 +257,8 @@ export class Conversation {
       return { accept: false, reply: noSpace };
     }
     const arrival = hall.now();
-    return chain(hall.isLocalRewriting(state.client), (isLocalRewriting) => {
-      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags };
+    return chain(hall.isLocalRewriting(state), (isLocalRewriting) => {
+      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received };
       return accepted;
     });
   }
@@ -215,11 +267,16 @@ export class Conversation {
     const { recipient, path } = question;
     return chain(this.#isMalformed(recipient, path), (malformed) => {
       if (malformed) return badRecipient;
-      const state = this.#state;
-      state.recipient = recipient;
-      state.recipientChecked = false;
-      return chain(this.#hall.policy.recipient(state, sameIgnoringCase(recipient, 'postmaster')), (decision) => this.#recipientJudged(question, decision));
+      return chain(this.#hall.probeSender?.(recipient), (probing) =>
+        (probing === undefined ? this.#knownRecipient(question) : this.#recipientJudged({ ...question, recipient: probing }, undefined)));
     });
+  }
+
+  #knownRecipient(question: Asked<'RCPT'>): MaybePromise<Verdict> {
+    const state = this.#state;
+    state.recipient = question.recipient;
+    state.recipientChecked = false;
+    return chain(this.#hall.policy.recipient(state, sameIgnoringCase(question.recipient, 'postmaster')), (decision) => this.#recipientJudged(question, decision));
   }
 
   #recipientJudged({ recipient, notify, orcpt }: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
@@ -247,8 +304,8 @@ export class Conversation {
   /** Undefined when the client has gone meanwhile. */
   #open(): MaybePromise<Transaction | undefined> {
     if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
-    const { sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags } = this.#mail!;
-    const facts = { state: this.#state, sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags };
+    const { sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags, receivedTls } = this.#mail!;
+    const facts = { state: this.#state, sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags, receivedTls };
     const transaction = Transaction.open(this.#hall.cleanup, facts);
     return isPending(transaction) ? transaction.then((late) => this.#opened(late)) : this.#opened(transaction);
   }
@@ -261,8 +318,18 @@ export class Conversation {
     return transaction;
   }
 
+  /** What is asked about the message is asked, and logged, of its recipient when it has only one. */
+  #ofWholeMessage(policy: (state: AccessState) => MaybePromise<Decision>): MaybePromise<Decision> {
+    const state = this.#state;
+    state.recipient = state.recipientCount === 1 ? this.#machine.context().recipient : undefined;
+    return chain(policy(state), (decision) => {
+      state.recipient = undefined;
+      return decision;
+    });
+  }
+
   #data(): MaybePromise<Verdict> {
-    return chain(this.#hall.policy.data(this.#state), (decision) => {
+    return chain(this.#ofWholeMessage((state) => this.#hall.policy.data(state)), (decision) => {
       if (decision?.kind === 'refuse') return verdictOf(decision);
       if (!this.#isGone) this.#transaction!.begin(this.#hall.own);
       return accepted;
@@ -274,9 +341,10 @@ export class Conversation {
     return transaction.content(chunk) ? undefined : transaction.drained();
   }
 
-  #end(): MaybePromise<Verdict> {
+  #end(size: number): MaybePromise<Verdict> {
     const transaction = this.#transaction!;
-    return chain(this.#hall.policy.endOfData(this.#state), (decision) => {
+    this.#state.size = size;
+    return chain(this.#ofWholeMessage((state) => this.#hall.policy.endOfData(state)), (decision) => {
       if (decision?.kind !== 'refuse') return transaction.end().then((outcome) => this.#concluded(transaction, outcome));
       this.#forget();
       return verdictOf(decision);
@@ -289,15 +357,25 @@ export class Conversation {
     return outcome.status === 0 ? { accept: true, queueId } : { accept: false, reply: refusedByCleanup(outcome) };
   }
 
+  #etrn(domain: string): MaybePromise<Verdict> {
+    const state = this.#state;
+    state.etrnDomain = domain;
+    return chain(this.#hall.policy.etrn(state), (decision) => {
+      state.etrnDomain = undefined;
+      if (decision?.kind === 'refuse') return verdictOf(decision);
+      this.#log.warning(`reject: ETRN ${domain.slice(0, 100)}... from ${state.client.label}`);
+      return { accept: false, reply: reply(459, undefined, `<${domain}>: service unavailable`) };
+    });
+  }
+
   /** A probe of a recipient outside of a transaction: the same restrictions, nothing is kept. */
   async #verify(address: string, path: string): Promise<Verdict> {
     const state = this.#state;
     const { sender } = state;
     if (await this.#isMalformed(address, path)) return badRecipient;
     state.recipient = address;
-    state.sender ??= '';
     state.recipientChecked = false;
-    const verdict = await this.#verdict(this.#hall.policy.recipient(state, false));
+    const verdict = await this.#verdict(this.#hall.policy.recipient(state, sameIgnoringCase(address, 'postmaster')));
     state.recipient = undefined;
     state.sender = sender;
     return verdict.accept ? { accept: true, reply: reply(252, '2.0.0', path) } : verdict;
@@ -310,6 +388,7 @@ export class Conversation {
     this.#mail = undefined;
     const state = this.#state;
     state.sender = state.recipient = state.queueId = undefined;
+    if (state.instance !== undefined) state.size = state.instance = undefined;
     forgetSideEffects(state.effects);
     state.senderChecked = false;
   }

@@ -11,7 +11,10 @@ export function whatsUp(what: string, state: AccessState, text: string): string 
   if (state.recipient !== undefined) line += ` to=<${quoted(state.recipient)}>`;
   line += ` proto=${state.protocol}`;
   if (state.helo !== undefined) line += ` helo=<${state.helo}>`;
-  return line;
+  const { sasl } = state;
+  if (sasl === undefined) return line;
+  line += ` sasl_method=${sasl.method} sasl_username=${sasl.username}`;
+  return sasl.sender === undefined ? line : `${line} sasl_sender=${sasl.sender}`;
 }
 
 function quoted(address: string): string {

@@ -3,9 +3,11 @@
  * names the recipient and clients that do not understand early refusals hear one. postconf(5).
  */
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
+import { isAscii } from '../../text/ascii.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { compileList, guarded } from './access/evaluate.ts';
 import { rejectUnlisted } from './access/listed.ts';
+import { noteOldDefault } from './access/old-defaults.ts';
 import { refuse } from './access/refuse.ts';
 import type { AccessSetup } from './access/setup.ts';
 import { permit, type AccessState, type Decision, type Refusal, type Restriction, type Subject } from './access/state.ts';
@@ -15,6 +17,8 @@ export interface PolicyRules {
   text(name: string): string;
   /** Text of a restriction class; undefined: no such class. */
   classText(name: string): string | undefined;
+  /** All classes: an access table may name one that no list does, when it is too late to open tables. */
+  readonly classNames?: readonly string[];
   readonly delayReject: boolean;
   readonly relayBeforeRecipient: boolean;
   readonly rejectUnlistedRecipient: boolean;
@@ -30,6 +34,7 @@ const lists = {
   recipient: ['smtpd_recipient_restrictions', 'check_recipient_access'],
   data: ['smtpd_data_restrictions', ''],
   endOfData: ['smtpd_end_of_data_restrictions', ''],
+  etrn: ['smtpd_etrn_restrictions', 'check_etrn_access'],
 } as const;
 
 type ListName = keyof typeof lists;
@@ -43,7 +48,16 @@ const subjects: Record<ListName, (state: AccessState) => Subject | undefined> = 
   recipient: ({ recipient }) => ({ name: recipient ?? '', replyClass: 'Recipient address' }),
   data: () => ({ name: 'DATA', replyClass: 'Data command' }),
   endOfData: () => ({ name: 'END-OF-MESSAGE', replyClass: 'End-of-data' }),
+  etrn: ({ etrnDomain }) => ({ name: etrnDomain ?? '', replyClass: 'Etrn command' }),
 };
+
+/** Whose deferrals, noted earlier in the session, a list goes on with: the first that there is. */
+const earlierLists: Record<ListName, readonly ListName[]> = {
+  client: [], hello: ['client'], sender: ['client', 'hello'], relay: ['sender', 'client', 'hello'], recipient: ['sender', 'client', 'hello'], data: [], endOfData: [],
+  etrn: ['client', 'hello'],
+};
+
+const newRelayPermits = 'permit_mynetworks, permit_sasl_authenticated, permit_auth_destination';
 
 const relayFirst: readonly ListName[] = ['relay', 'recipient'];
 const recipientFirst: readonly ListName[] = ['recipient', 'relay'];
@@ -58,6 +72,8 @@ export class Policy {
   readonly #setup: AccessSetup;
   readonly #rules: PolicyRules;
   readonly #lists: Record<ListName, Restriction | undefined>;
+  /** Where smtpd_relay_restrictions is empty by the old default: whom the new one permits. */
+  readonly #oldRelayRules: Restriction | undefined;
   readonly #unlistedRecipient: Restriction;
   readonly #unlistedSender: Restriction;
 
@@ -70,6 +86,10 @@ export class Policy {
       return [name, text.trim() === '' ? undefined : compileList(text, context)] as const;
     });
     this.#lists = Object.fromEntries(entries) as Record<ListName, Restriction | undefined>;
+    for (const [name, [, defaultTable]] of Object.entries(lists))
+      if (this.#lists[name as ListName] !== undefined) for (const one of rules.classNames ?? []) compileList(one, { setup, defaultTable, classText: rules.classText, parameter: one });
+    if (setup.old?.names.has('smtpd_relay_restrictions'))
+      this.#oldRelayRules = compileList(newRelayPermits, { setup, defaultTable: 'check_recipient_access', classText: rules.classText, parameter: 'smtpd_relay_restrictions' });
     this.#unlistedRecipient = rejectUnlisted('recipient')(setup);
     this.#unlistedSender = rejectUnlisted('sender')(setup);
   }
@@ -83,6 +103,7 @@ export class Policy {
   }
 
   sender(state: AccessState): MaybePromise<Decision> {
+    this.#noteEightBits('sender', state.sender ?? '', state);
     return this.#rules.delayReject ? undefined : this.#askSender(state);
   }
 
@@ -94,12 +115,30 @@ export class Policy {
     return this.#ask('endOfData', state);
   }
 
-  /** RFC 5321 section 4.5.1: `postmaster` without a domain is always taken, after the lists that are not about recipients. */
+  etrn(state: AccessState): MaybePromise<Decision> {
+    if (!this.#rules.delayReject) return this.#askEtrn(state);
+    return unlessRefused(this.#ask('client', state), () => unlessRefused(this.#ask('hello', state), () => this.#askEtrn(state)));
+  }
+
+  #askEtrn(state: AccessState): MaybePromise<Decision> {
+    if (this.#lists.etrn !== undefined) return this.#ask('etrn', state);
+    this.#begin('etrn', state);
+    return this.#deferred(state);
+  }
+
+  /** RFC 5321 section 4.5.1: `postmaster` without a domain is always taken, whoever asks. */
   recipient(state: AccessState, isPostmaster: boolean): MaybePromise<Decision> {
-    if (!this.#rules.delayReject) return isPostmaster ? permit : this.#askRecipient(state);
+    this.#noteEightBits('recipient', state.recipient ?? '', state);
+    if (isPostmaster) return permit;
+    if (!this.#rules.delayReject) return this.#askRecipient(state);
     return unlessRefused(this.#ask('client', state), () =>
       unlessRefused(this.#ask('hello', state), () =>
-        unlessRefused(this.#askSender(state), () => (isPostmaster ? permit : this.#askRecipient(state)))));
+        unlessRefused(this.#askSender(state), () => this.#askRecipient(state))));
+  }
+
+  #noteEightBits(side: 'sender' | 'recipient', address: string, state: AccessState): void {
+    if (!isAscii(address))
+      noteOldDefault(this.#setup, state, 'smtputf8_enable', 'smtputf8_enable=no', `to accept non-ASCII ${side} address "${address}" from ${state.client.label}`);
   }
 
   logRefusal(state: AccessState, { code, status, text }: Reply): void {
@@ -107,44 +146,67 @@ export class Policy {
   }
 
   #askRecipient(state: AccessState): MaybePromise<Decision> {
-    const [first, second]: readonly ListName[] = this.#rules.relayBeforeRecipient ? relayFirst : recipientFirst;
-    state.deferIfPermit = this.#earlier(state);
-    return unlessRefused(this.#ask(first!, state, true), () =>
-      unlessRefused(this.#ask(second!, state, true), () => this.#listed(state)));
+    const [first, second]: readonly ListName[] = this.#rules.relayBeforeRecipient && !this.#oldRelayRules ? relayFirst : recipientFirst;
+    this.#begin('recipient', state);
+    const early = chain(this.#ask(first!, state, true), (decision) => {
+      if (decision?.kind === 'refuse')
+        noteOldDefault(this.#setup, state, 'smtpd_relay_before_recipient_restrictions', 'smtpd_relay_before_recipient_restrictions=no',
+          `to reject recipient "${state.recipient}" from client "${state.client.label}"`);
+      return decision;
+    });
+    return unlessRefused(early, () => unlessRefused(this.#askLast(second!, state), () => this.#listed(state)));
   }
 
-  /** The lists have nothing against the recipient: does it exist? */
+  // With the old default nothing is refused here; it is only said what the new one would have refused.
+  #askLast(name: ListName, state: AccessState): MaybePromise<Decision> {
+    if (!this.#oldRelayRules) return this.#ask(name, state, true);
+    return chain(this.#oldRelayRules(state, subjects.relay(state)!), (decision) => {
+      if (decision === undefined)
+        noteOldDefault(this.#setup, state, 'smtpd_relay_restrictions', '"smtpd_relay_restrictions = (empty)"',
+          `to avoid "Relay access denied" error for recipient "${state.recipient}" from client "${state.client.label}"`);
+      return decision;
+    });
+  }
+
+  /** The lists have nothing against the recipient. A deferral that waits comes first; then: does it exist? */
   #listed(state: AccessState): MaybePromise<Decision> {
-    if (!this.#rules.rejectUnlistedRecipient) return this.#deferred(state);
+    const deferral = this.#deferred(state);
+    if (deferral !== undefined || !this.#rules.rejectUnlistedRecipient || state.effects.discard) return deferral;
     const about: Subject = { name: state.recipient ?? '', replyClass: 'Recipient address' };
-    return chain(guarded(this.#unlistedRecipient, state, about, this.#setup), (decision) => decision ?? this.#deferred(state));
+    return guarded(this.#unlistedRecipient, state, about, this.#setup);
   }
 
   #askSender(state: AccessState): MaybePromise<Decision> {
+    state.senderChecked = false;
     return chain(this.#ask('sender', state), (decision) => {
-      if (decision?.kind === 'refuse' || !this.#rules.rejectUnlistedSender) return decision;
+      if (decision?.kind === 'refuse' || !this.#rules.rejectUnlistedSender || state.effects.discard) return decision;
       const about = subjects.sender(state);
       if (about === undefined) return decision;
       return chain(guarded(this.#unlistedSender, state, about, this.#setup), (unlisted) => unlisted ?? decision);
     });
   }
 
-  #ask(name: ListName, state: AccessState, keep = false): MaybePromise<Decision> {
+  /** @param goesOn the list follows another about the same recipient: what that one has noted still counts */
+  #ask(name: ListName, state: AccessState, goesOn = false): MaybePromise<Decision> {
     const list = this.#lists[name];
     const about = list === undefined ? undefined : subjects[name](state);
     if (list === undefined || about === undefined) return undefined;
     state.warnOnly = false;
     state.depth = 0;
-    state.deferIfReject = undefined;
-    if (!keep) state.deferIfPermit = undefined;
-    const decision = list(state, about);
-    return isPending(decision) ? decision.then((late) => this.#asked(name, state, keep, late)) : this.#asked(name, state, keep, decision);
+    if (!goesOn) this.#begin(name, state);
+    const decision = guarded(list, state, about, this.#setup);
+    return isPending(decision) ? decision.then((late) => this.#asked(name, state, late)) : this.#asked(name, state, decision);
   }
 
-  #asked(name: ListName, state: AccessState, keep: boolean, decision: Decision): Decision {
-    if (!keep) this.#note(name, state);
-    const isEnd = name === 'data' || name === 'endOfData';
-    return isEnd && decision?.kind !== 'refuse' ? this.#deferred(state) : decision;
+  #begin(name: ListName, state: AccessState): void {
+    state.deferIfReject = undefined;
+    state.deferIfPermit = this.#earlier(name, state);
+  }
+
+  #asked(name: ListName, state: AccessState, decision: Decision): Decision {
+    if (name === 'client' || name === 'hello' || name === 'sender') this.#note(name, state);
+    const decides = name === 'data' || name === 'endOfData' || name === 'etrn';
+    return decides && decision?.kind !== 'refuse' ? this.#deferred(state) : decision;
   }
 
   /** Deferrals noted by the client and HELO lists hold for the whole session, those of the sender list for its mail. */
@@ -153,8 +215,10 @@ export class Policy {
     else state.noted?.delete(name);
   }
 
-  #earlier(state: AccessState): Refusal | undefined {
-    return state.noted?.values().next().value;
+  #earlier(name: ListName, { noted }: AccessState): Refusal | undefined {
+    if (noted === undefined || noted.size === 0) return undefined;
+    for (const earlier of earlierLists[name]) if (noted.has(earlier)) return noted.get(earlier);
+    return undefined;
   }
 
   /** Everything permits: now a noted deferral refuses. */

@@ -7,10 +7,10 @@
 import { externalFlags, cleanupFlag, cleanupDetail, cleanupStatus, type Cleanup, type CleanupReply, type CleanupSession } from '../../ipc/cleanup.ts';
 import { attributeName } from '../../message/envelope-names.ts';
 import type { MailParameters } from '../../message/path-parameters.ts';
-import { receivedFromClient } from '../../message/received.ts';
+import { receivedFromClient, type TlsFacts } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
-import { dsnValid, splitDsn } from '../../message/dsn.ts';
+import { dsnNotify, dsnValid, splitDsn } from '../../message/dsn.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { AccessState } from './access/state.ts';
 
@@ -25,6 +25,8 @@ export interface TransactionFacts {
   readonly contentFilter: string;
   /** receive_override_options */
   readonly withoutFlags: number;
+  /** What Received: says of TLS (smtpd_tls_received_header). */
+  readonly receivedTls: TlsFacts | undefined;
 }
 
 export interface OwnName {
@@ -38,6 +40,7 @@ export class Transaction {
   readonly facts: TransactionFacts;
   readonly #session: CleanupSession;
   readonly #recipients: string[] = [];
+  #flags = 0;
 
   constructor(facts: TransactionFacts, session: CleanupSession) {
     this.facts = facts;
@@ -67,8 +70,7 @@ export class Transaction {
   /** The envelope is complete: content follows, with our own header in front. */
   begin(own: OwnName): void {
     const { effects } = this.facts.state;
-    const extra = (effects.hold ? cleanupFlag.hold : 0) | (effects.discard ? cleanupFlag.discard : 0);
-    if (extra !== 0) this.#session.record(recordType.flags, String(extra));
+    this.#flag();
     this.#session.message();
     const lines = this.#received(own);
     let text = '';
@@ -88,10 +90,22 @@ export class Transaction {
   end(): Promise<CleanupReply> {
     const { effects } = this.facts.state;
     this.#session.extracted();
+    this.#flag();
     if (effects.filter !== undefined) this.#session.record(recordType.filter, effects.filter);
     if (effects.redirect !== undefined) this.#session.record(recordType.redirect, effects.redirect);
-    for (const address of effects.bcc) this.#session.record(recordType.recipient, address);
+    for (const address of effects.bcc) {
+      this.#attribute(attributeName.dsnNotify, dsnNotify.never);
+      this.#session.record(recordType.recipient, address);
+    }
     return this.#session.end();
+  }
+
+  /** What lists want to have done to the message, up to now: those for the end of the message come after its content. */
+  #flag(): void {
+    const { hold, discard } = this.facts.state.effects;
+    const flags = (hold ? cleanupFlag.hold : 0) | (discard ? cleanupFlag.discard : 0);
+    if (flags !== this.#flags) this.#session.record(recordType.flags, String(flags));
+    this.#flags = flags;
   }
 
   abort(): void {
@@ -142,6 +156,7 @@ export class Transaction {
       hostname: own.hostname, mailName: own.mailName, queueId: this.queueId, date: own.date(arrival),
       helo: state.helo ?? state.client.name, clientName: state.client.name, clientAddress: state.client.literal,
       protocol: parameters.smtputf8 ? 'UTF8SMTP' : state.protocol,
+      encrypted: state.tls !== undefined, tls: this.facts.receivedTls,
       recipient: this.#recipients.length === 1 ? this.#recipients[0] : undefined,
       hideClient: own.hideClient,
     });

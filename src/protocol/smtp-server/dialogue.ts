@@ -36,6 +36,8 @@ export interface Verb {
   readonly junk?: boolean;
   /** RFC 2920 §3.1: may only be the last of a pipelined group. */
   readonly last?: boolean;
+  /** Served in plain text even where TLS is required (RFC 3207 §4). */
+  readonly plain?: boolean;
   /** What must be so before the words are even looked at: the first rule that objects gives the reply. */
   readonly order?: readonly ((dialogue: Dialogue) => Reply | undefined)[];
   readonly check: (dialogue: Dialogue, words: readonly CommandWord[], line: string) => Outcome;
@@ -52,6 +54,8 @@ export class Dialogue {
   /** The name given with HELO or EHLO, safe to log. */
   helo: string | undefined;
   protocol: 'SMTP' | 'ESMTP' = 'SMTP';
+  /** TLS is active. */
+  encrypted = false;
   mail: Transaction | undefined;
   chunkState: ChunkState = 'none';
   chunk: ChunkReader | undefined;
@@ -107,6 +111,12 @@ export class Dialogue {
     this.mail = undefined;
     this.chunkState = 'none';
     this.chunk = undefined;
+  }
+
+  /** RFC 3207 §4.2: what was said before the handshake is forgotten, by both sides. */
+  forgetClient(): void {
+    this.resetMail();
+    this.helo = undefined;
   }
 
   /** RFC 5321 §4.1.4: a new greeting begins as if RSET had been given. */

@@ -11,6 +11,7 @@ const keywords: readonly (readonly [name: string, line: (dialogue: Dialogue) => 
   ['size', ({ settings }) => (settings.message_size_limit > 0 ? `SIZE ${settings.message_size_limit}` : 'SIZE')],
   ['vrfy', ({ settings }) => (settings.disable_vrfy_command ? undefined : 'VRFY')],
   ['etrn', () => 'ETRN'],
+  ['starttls', ({ settings, encrypted }) => (settings.smtpd_use_tls && !encrypted ? 'STARTTLS' : undefined)],
   ['enhancedstatuscodes', () => 'ENHANCEDSTATUSCODES'],
   ['8bitmime', () => '8BITMIME'],
   ['dsn', () => 'DSN'],
@@ -52,6 +53,7 @@ function nameOf(question: Question): string {
 export const helo: Verb = {
   name: 'HELO',
   junk: true,
+  plain: true,
   last: true,
   check: (_dialogue, words) => checkHello('HELO', say.heloSyntax, words),
   accepted(dialogue, question) {
@@ -63,6 +65,7 @@ export const helo: Verb = {
 export const ehlo: Verb = {
   name: 'EHLO',
   junk: true,
+  plain: true,
   last: true,
   check: (_dialogue, words) => checkHello('EHLO', say.ehloSyntax, words),
   accepted(dialogue, question) {

@@ -7,7 +7,7 @@ import type { Dialogue } from './dialogue.ts';
 import { ContentGauge, Opening } from './gauge.ts';
 import type { Input } from './input.ts';
 import { say, tell } from './reply.ts';
-import type { Question, Reply, Verdict } from './steps.ts';
+import type { EndReason, Question, Reply, Verdict } from './steps.ts';
 
 /** What the intake wants of the session it belongs to. */
 export interface Floor {
@@ -79,6 +79,15 @@ export class Intake {
     } else this.#floor.say(verdict.reply);
     this.#dialogue.resetMail(true);
     this.#floor.finish(!verdict.accept);
+  }
+
+  // A client that goes away after its message has been taken, without QUIT, is not worth a line.
+  logEnd(reason: EndReason): void {
+    const { where } = this.#dialogue;
+    if (where === 'END-OF-MESSAGE' && reason === 'lost connection') return;
+    const inContent = where === 'DATA content' || where === 'BDAT content';
+    const bytes = inContent ? this.size : undefined;
+    this.#dialogue.log({ event: 'ended', reason, after: inContent ? where.slice(0, 4) : where, bytes });
   }
 
   #endOfChunk(): void {

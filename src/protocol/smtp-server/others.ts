@@ -1,6 +1,6 @@
 /**
- * The small verbs: RSET, NOOP, HELP, VRFY, ETRN, QUIT, and those that this server knows only to refuse (STARTTLS, AUTH,
- * XCLIENT, XFORWARD): naming them keeps them out of the count of unknown commands.
+ * The small verbs: RSET, NOOP, VRFY, ETRN, STARTTLS, QUIT, and those that this server knows only to refuse (AUTH, XCLIENT,
+ * XFORWARD): naming them keeps them out of the count of unknown commands.
  */
 import type { CommandWord } from '../../message/smtp-path.ts';
 import { isAscii, sameIgnoringCase } from '../../text/ascii.ts';
@@ -22,9 +22,9 @@ export const rset: Verb = {
 };
 
 /** RFC 5321 §4.1.1.9: parameters are ignored. */
-export const noop: Verb = { name: 'NOOP', junk: true, last: true, check: () => answer(say.ok) };
+export const noop: Verb = { name: 'NOOP', junk: true, last: true, plain: true, check: () => answer(say.ok) };
 
-export const quit: Verb = { name: 'QUIT', check: () => answer(say.bye) };
+export const quit: Verb = { name: 'QUIT', plain: true, check: () => answer(say.bye) };
 
 function checkVrfy(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
   const { settings } = dialogue;
@@ -66,12 +66,16 @@ const attributeVerb = (name: string): Verb => ({
   check: (_dialogue, words) => refuse(words.length < 2 ? tell.attributeSyntax(name) : say.notAuthorized),
 });
 
-export const xclient = attributeVerb('XCLIENT');
+export const xclient: Verb = { ...attributeVerb('XCLIENT'), plain: true };
 export const xforward = attributeVerb('XFORWARD');
 
-export const startTls: Verb = {
-  name: 'STARTTLS',
-  check: (_dialogue, words) => refuse(words.length === 1 ? say.notImplemented : say.startTlsSyntax),
-};
+function checkStartTls(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
+  if (words.length !== 1) return refuse(say.startTlsSyntax);
+  if (dialogue.encrypted) return refuse(say.tlsActive);
+  return dialogue.settings.smtpd_use_tls && dialogue.offers('starttls') ? ask({ verb: 'STARTTLS' }) : refuse(say.notImplemented);
+}
+
+/** RFC 3207. The handshake that follows is the session's matter. */
+export const startTls: Verb = { name: 'STARTTLS', plain: true, check: checkStartTls, accepted: () => say.readyForTls };
 
 export const auth: Verb = { name: 'AUTH', order: [afterHello], check: () => refuse(say.authDisabled) };

@@ -18,28 +18,13 @@ import { Input } from './input.ts';
 import { Intake, refuseBareNewline, type Floor } from './intake.ts';
 import { Patience } from './patience.ts';
 import { escapeBytes } from './escape.ts';
-import { hangsUp, renderReply, say, tell } from './reply.ts';
+import { Outbox } from './outbox.ts';
+import { hangsUp, say, tell } from './reply.ts';
 import type { SmtpServerSettings } from './settings.ts';
-import type { CloseReason, EndReason, Question, Reply, SmtpServerStep, Verdict } from './steps.ts';
-import { findVerb } from './verbs.ts';
-
-/** Replies are sent when so many bytes of them have gathered, even if there is more to do. */
-const outLimit = 16_384;
+import type { CloseReason, Question, Reply, SessionContext, SmtpServerStep, Verdict } from './steps.ts';
+import { findVerb, isHeader } from './verbs.ts';
 
 type Phase = 'greeting' | 'talking' | 'closed';
-
-/** Who and what a session is about, for log lines and policy. Byte strings. */
-export interface SessionContext {
-  readonly protocol: 'SMTP' | 'ESMTP';
-  readonly helo: string | undefined;
-  readonly where: string;
-  readonly sender: string | undefined;
-  /** The first accepted recipient of the transaction. */
-  readonly recipient: string | undefined;
-  readonly recipients: number;
-  /** The client has spoken when it had to wait (for reject_unauth_pipelining). */
-  readonly outOfStep: boolean;
-}
 
 export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   readonly #settings: SmtpServerSettings;
@@ -49,19 +34,26 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   readonly #patience: Patience;
   readonly #intake: Intake;
   readonly #steps: SmtpServerStep[] = [];
+  readonly #outbox: Outbox;
   #phase: Phase = 'greeting';
-  #out = '';
   #open: Question | undefined;
   #verb: Verb | undefined;
   /** The reply that refused this client; commands are answered with it or with "access denied". */
   #denied: Reply | undefined;
+  /** The answer to whatever comes next, which ends the session. */
+  #farewell: Reply | undefined;
+  /** Between STARTTLS and the end of its handshake. */
+  #isSecuring = false;
   #hangUp = false;
   #ended = false;
   #flagged = false;
 
-  constructor(settings: SmtpServerSettings) {
+  /** `encrypted`: the session began with a TLS handshake (smtpd_tls_wrappermode). */
+  constructor(settings: SmtpServerSettings, encrypted = false) {
     this.#settings = settings;
+    this.#outbox = new Outbox(settings, this.#steps);
     this.#dialogue = new Dialogue(settings, this.#steps);
+    this.#dialogue.encrypted = encrypted;
     this.#input = new Input(settings.line_length_limit, this.#dialogue.policesNewlines);
     this.#patience = new Patience(settings);
     this.#intake = new Intake(this.#dialogue, this);
@@ -102,9 +94,9 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     for (;;) {
       if (this.#steps.length > 0) return this.#steps.length === 1 ? this.#steps.pop() : this.#steps.shift();
       if (this.#phase === 'closed') return undefined;
-      if (this.#open !== undefined) return this.#flush();
+      if (this.#open !== undefined || this.#isSecuring) return this.#outbox.take();
       if (this.#advance()) continue;
-      if (this.#out !== '') return this.#flush();
+      if (!this.#outbox.isEmpty) return this.#outbox.take();
       if (!this.#ended) break;
       this.#close('lost connection');
     }
@@ -123,8 +115,37 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     if (verdict.close) this.#hangUp = true;
   }
 
+  /**
+   * The handshake that `start-tls` asked for is done. What the client sent before it came in plain text: whoever sits between may
+   * have put it there (RFC 3207 §6).
+   */
+  secured(): void {
+    this.#endSecuring();
+    this.#dialogue.encrypted = true;
+    this.#finish(this.#verb!, false);
+  }
+
+  /** The handshake failed: nobody can say what the client would understand now. */
+  unsecured(): void {
+    this.#endSecuring();
+    this.#close('lost connection');
+  }
+
+  /** End the session with this reply: at once, or to the next command. */
+  expel(reply: Reply, atOnce: boolean): void {
+    this.#farewell = reply;
+    if (!atOnce) return;
+    this.#say(reply);
+    this.#close('hang-up');
+  }
+
   get protocol(): 'SMTP' | 'ESMTP' {
     return this.#dialogue.protocol;
+  }
+
+  /** The client has spoken when it had to wait (for reject_unauth_pipelining). */
+  get outOfStep(): boolean {
+    return this.#flagged;
   }
 
   get helo(): string | undefined {
@@ -198,7 +219,8 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     const line = this.#input.line();
     if (line === undefined) return false;
     this.#patience.newRequest();
-    if (this.#input.fate !== 'whole') this.#longLine(line);
+    if (this.#farewell !== undefined) this.#say(this.#farewell);
+    else if (this.#input.fate !== 'whole') this.#longLine(line);
     else if (this.#input.bareNewline && this.#refusesBareNewline()) this.#close('protocol');
     else this.#interpret(line);
     return true;
@@ -234,6 +256,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     this.#counts.tried(verb);
     if (verb === undefined) return this.#unknown(first, line);
     if (this.#denied !== undefined && verb.name !== 'QUIT') return this.#deny(this.#denied);
+    if (this.#settings.smtpd_enforce_tls && !this.#dialogue.encrypted && !verb.plain) return this.#blame(say.needTls);
     this.#dialogue.where = verb.name;
     if ((this.#dialogue.protocol === 'SMTP' || verb.last) && this.#outOfStep()) return;
     this.#verb = verb;
@@ -271,8 +294,23 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     const reply = verb.accepted?.(this.#dialogue, question, verdict);
     if (reply === undefined) return this.#intake.startChunk();
     this.#say(verdict.reply ?? reply);
+    if (question.verb === 'STARTTLS') return this.#startTls();
     if (question.verb !== 'DATA') return this.#finish(verb, false);
     this.#intake.startData();
+  }
+
+  #startTls(): void {
+    this.#outbox.flush();
+    this.#dialogue.forgetClient();
+    this.#input.clear();
+    this.#isSecuring = true;
+    this.#steps.push({ kind: 'start-tls' });
+  }
+
+  #endSecuring(): void {
+    if (!this.#isSecuring) throw new Error('a handshake is over, but none was asked for');
+    this.#isSecuring = false;
+    this.#input.clear();
   }
 
   #finish(verb: Verb, failed: boolean): void {
@@ -288,8 +326,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #unreadable(reply: Reply): void {
     this.#counts.tried(undefined);
     this.#dialogue.where = 'UNKNOWN';
-    this.#say(reply);
-    this.#dialogue.errors++;
+    this.#blame(reply);
   }
 
   /** smtpd_noop_commands: not counted as a command, but counted as junk. */
@@ -306,14 +343,12 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
       return void this.#close('protocol');
     }
     if (this.#denied !== undefined) return this.#deny(this.#denied);
-    this.#say(say.notRecognized);
-    this.#dialogue.errors++;
+    this.#blame(say.notRecognized);
   }
 
   // RFC 5321 §3.1: after a refusal instead of a greeting, commands but QUIT are out of sequence.
   #deny(denied: Reply): void {
-    this.#say(hangsUp(denied) ? denied : tell.accessDenied(this.#settings.client));
-    this.#dialogue.errors++;
+    this.#blame(hangsUp(denied) ? denied : tell.accessDenied(this.#settings.client));
   }
 
   /**
@@ -336,27 +371,13 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   }
 
   #say(reply: Reply): void {
-    const { errors, settings } = this.#dialogue;
-    const delay = errors >= settings.smtpd_soft_error_limit ? settings.smtpd_error_sleep_time * 1000 : 0;
-    if (delay > 0) {
-      this.#push(this.#flush());
-      this.#steps.push({ kind: 'delay', milliseconds: delay });
-    }
-    const text = renderReply(reply, settings.soft_bounce);
-    this.#out += text;
-    if (delay > 0 || this.#out.length > outLimit) this.#push(this.#flush());
-    if (hangsUp(reply)) this.#hangUp = true;
+    if (hangsUp(this.#outbox.add(reply, this.#dialogue.errors))) this.#hangUp = true;
   }
 
-  #flush(): SmtpServerStep | undefined {
-    if (this.#out === '') return undefined;
-    const bytes = this.#out;
-    this.#out = '';
-    return { kind: 'send', bytes };
-  }
-
-  #push(step: SmtpServerStep | undefined): void {
-    if (step !== undefined) this.#steps.push(step);
+  /** Say it, and count it against the client. */
+  #blame(reply: Reply): void {
+    this.#say(reply);
+    this.#dialogue.errors++;
   }
 
   #timeOut(): void {
@@ -367,26 +388,12 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   /** The last steps. Always true, for callers that have then made progress. */
   #close(reason: CloseReason): true {
-    this.#push(this.#flush());
-    if (reason === 'timeout' || reason === 'lost connection' || reason === 'too many errors') this.#logEnd(reason);
+    this.#outbox.flush();
+    if (reason === 'timeout' || reason === 'lost connection' || reason === 'too many errors') this.#intake.logEnd(reason);
     this.#dialogue.resetMail();
     this.#steps.push({ kind: 'close', reason });
     this.#phase = 'closed';
     this.#input.clear();
     return true;
   }
-
-  // A client that goes away after its message has been taken, without QUIT, is not worth a line.
-  #logEnd(reason: EndReason): void {
-    const { where } = this.#dialogue;
-    if (where === 'END-OF-MESSAGE' && reason === 'lost connection') return;
-    const inContent = where === 'DATA content' || where === 'BDAT content';
-    const bytes = inContent ? this.#intake.size : undefined;
-    this.#dialogue.log({ event: 'ended', reason, after: inContent ? where.slice(0, 4) : where, bytes });
-  }
-}
-
-/** Does this word begin like a header: someone who speaks HTTP, or mail content that came out of step? */
-function isHeader(word: string): boolean {
-  return /^[!-9;-~]+:/.test(word);
 }

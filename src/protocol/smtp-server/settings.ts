@@ -2,6 +2,8 @@
  * What the SMTP server machine has to be told. Names are those of main.cf where main.cf has one; times are in seconds,
  * sizes in bytes, as there. The machine reads the object and never changes it, so that one object serves many sessions.
  */
+import type { Reply } from './steps.ts';
+
 export interface SmtpServerSettings {
   readonly myhostname: string;
   /** What follows "220 " in the greeting. */
@@ -29,6 +31,10 @@ export interface SmtpServerSettings {
   /** Bytes per second. */
   readonly smtpd_min_data_rate: number;
 
+  /** STARTTLS is offered; and nothing much is possible without it. */
+  readonly smtpd_use_tls: boolean;
+  readonly smtpd_enforce_tls: boolean;
+
   readonly smtpd_helo_required: boolean;
   readonly disable_vrfy_command: boolean;
   readonly strict_rfc821_envelopes: boolean;
@@ -47,6 +53,9 @@ export interface SmtpServerSettings {
   readonly isForbiddenCommand: (word: string) => boolean;
   /** Is this first word of a command in smtpd_noop_commands? */
   readonly isNoopCommand: (word: string) => boolean;
+
+  /** What becomes of a reply before it is sent (smtpd_reject_footer and its like). Absent: nothing. */
+  readonly editReply?: ((reply: Reply) => Reply) | undefined;
 
   /** Most bytes that the machine keeps while a question is open; a pump that reads on must heed `wantsInput`. */
   readonly inputLimit: number;
@@ -70,6 +79,8 @@ export function defaultSettings(myhostname: string, client: string): SmtpServerS
     smtpd_timeout: 300,
     smtpd_per_request_deadline: false,
     smtpd_min_data_rate: 500,
+    smtpd_use_tls: false,
+    smtpd_enforce_tls: false,
     smtpd_helo_required: false,
     disable_vrfy_command: false,
     strict_rfc821_envelopes: false,

@@ -18,6 +18,8 @@ export type Question =
   /** May this client talk to us? Accepted: greeting. Refused: the reply instead of it, and no command but QUIT is served. */
   | { readonly verb: 'CONNECT' }
   | { readonly verb: 'HELO' | 'EHLO'; readonly name: string }
+  /** Can TLS begin now? Accepted: a `start-tls` step follows. */
+  | { readonly verb: 'STARTTLS' }
   /** `sender` in internal (unquoted) form, '' for the null sender; `path` as the client wrote it. */
   | { readonly verb: 'MAIL'; readonly sender: string; readonly path: string; readonly parameters: MailParameters }
   | {
@@ -87,9 +89,22 @@ export type SmtpServerStep =
   /** Do nothing for so long, then ask for the next step. */
   | { readonly kind: 'delay'; readonly milliseconds: number }
   | { readonly kind: 'log'; readonly log: LogEvent }
-  /** Begin a TLS handshake after what was sent before; no TLS yet, so the machine never gives it. */
+  /** Begin a TLS handshake after what was sent before; then say `secured` or `unsecured`. */
   | { readonly kind: 'start-tls' }
   /** Close when everything sent is written. Always the last step. */
   | { readonly kind: 'close'; readonly reason: CloseReason };
 
 export type CloseReason = EndReason | 'quit' | 'hang-up' | 'protocol';
+
+/** Who and what a session is about, for log lines and policy. Byte strings. */
+export interface SessionContext {
+  readonly protocol: 'SMTP' | 'ESMTP';
+  readonly helo: string | undefined;
+  readonly where: string;
+  readonly sender: string | undefined;
+  /** The first accepted recipient of the transaction. */
+  readonly recipient: string | undefined;
+  readonly recipients: number;
+  /** The client has spoken when it had to wait (for reject_unauth_pipelining). */
+  readonly outOfStep: boolean;
+}

@@ -11,6 +11,7 @@ import { tell } from './reply.ts';
 
 const help: Verb = {
   name: 'HELP',
+  plain: true,
   check: () => answer(tell.commands(verbs.map((verb) => verb.name).sort())),
 };
 
@@ -23,4 +24,9 @@ const byName: ReadonlyMap<string, Verb> = new Map(verbs.map((verb) => [verb.name
 /** Case does not matter (RFC 5321 §2.4). */
 export function findVerb(word: string): Verb | undefined {
   return byName.get(word) ?? (word.length > 8 ? undefined : byName.get(word.toUpperCase()));
+}
+
+/** Does this word begin like a header: someone who speaks HTTP, or mail content that came out of step? */
+export function isHeader(word: string): boolean {
+  return /^[!-9;-~]+:/.test(word);
 }

@@ -1,13 +1,16 @@
 /** Restrictions about who the client is: its network, its name. postconf(5), RFC 7372. */
 import { chain } from '../../../text/maybe.ts';
+import { noteMyNetwork } from './old-defaults.ts';
+import { clientSubject, permitted } from './permitted.ts';
 import { refused, type AccessSetup } from './setup.ts';
-import { permit, type Restriction } from './state.ts';
+import type { Maker, Restriction } from './state.ts';
 
-export const permitMynetworks = (setup: AccessSetup): Restriction => ({ client }) =>
-  chain(setup.isMyNetwork(client.name, client.address), (isMine) => (isMine ? permit : undefined));
+export const permitMynetworks: Maker = (setup, _argument, { name }) => (state) =>
+  chain(setup.isMyNetwork(state.client.name, state.client.address), (isMine) =>
+    (isMine ? chain(noteMyNetwork(setup, state), () => permitted(setup, state, name, clientSubject(state))) : undefined));
 
-export const permitInetInterfaces = (setup: AccessSetup): Restriction => ({ client }) =>
-  setup.isOwnAddress(client.address) ? permit : undefined;
+export const permitInetInterfaces: Maker = (setup, _argument, { name }) => (state) =>
+  setup.isOwnAddress(state.client.address) ? permitted(setup, state, name, clientSubject(state)) : undefined;
 
 export const rejectUnknownClientHostname = (setup: AccessSetup): Restriction => (state) => {
   const { client } = state;

@@ -3,29 +3,42 @@
  * open relay. postconf(5) smtpd_relay_restrictions.
  */
 import { resolveFlag } from '../../../ipc/rewrite.ts';
-import { chain, type MaybePromise } from '../../../text/maybe.ts';
+import type { MaybePromise } from '../../../text/maybe.ts';
+import { noteOldDefault } from './old-defaults.ts';
+import { permitted } from './permitted.ts';
+import { resolveAddress } from './resolve-address.ts';
+import type { Resolved } from './resolver.ts';
 import { refused, type AccessSetup } from './setup.ts';
-import { permit, type AccessState, type Decision, type Restriction } from './state.ts';
+import type { AccessState, Decision, Maker, Restriction } from './state.ts';
 
 const ours = resolveFlag.local | resolveFlag.alias | resolveFlag.virtual | resolveFlag.relay;
 
-/** Is the recipient's domain one that mail is accepted for from strangers, and not routed on by its local part? */
-function isAuthorized(setup: AccessSetup, state: AccessState): MaybePromise<boolean> {
-  return chain(setup.tools.resolve(state.sender ?? '', state.recipient!), ({ recipient, flags }) => {
-    if (!recipient.includes('@')) return true;
-    if (!setup.view.allow_untrusted_routing && flags & resolveFlag.routed) return false;
-    return (flags & ours) !== 0;
-  });
+/** Is the recipient's domain one that mail is accepted for from strangers, and not routed on by its local part? Then what? */
+export function ifAuthorized(setup: AccessSetup, state: AccessState, recipient: string, next: (isAuthorized: boolean) => MaybePromise<Decision>): MaybePromise<Decision> {
+  return resolveAddress(setup, state, 'recipient', recipient, (route) => next(isAuthorized(setup, state, route)));
 }
 
-export const permitAuthDestination = (setup: AccessSetup): Restriction => (state) =>
-  state.recipient === undefined ? undefined : chain(isAuthorized(setup, state), (isOurs): Decision => (isOurs ? permit : undefined));
+function isAuthorized(setup: AccessSetup, state: AccessState, { recipient, flags }: Resolved): boolean {
+  if (!recipient.includes('@')) return true;
+  if (!setup.view.allow_untrusted_routing && flags & resolveFlag.routed) return false;
+  if (flags & resolveFlag.relay)
+    noteOldDefault(setup, state, 'relay_domains', 'relay_domains=$mydestination', `to accept mail for domain "${recipient.slice(recipient.lastIndexOf('@') + 1)}"`);
+  return (flags & ours) !== 0;
+}
+
+export const permitAuthDestination: Maker = (setup, _argument, { name }) => (state) => {
+  const { recipient } = state;
+  if (recipient === undefined) return undefined;
+  return ifAuthorized(setup, state, recipient, (isOurs) =>
+    (isOurs ? permitted(setup, state, name, { name: recipient, replyClass: 'Recipient address' }) : undefined));
+};
 
 function unlessAuthorized(setup: AccessSetup, code: number, status: string): Restriction {
   return (state) => {
-    if (state.recipient === undefined) return undefined;
-    return chain(isAuthorized(setup, state), (isOurs) =>
-      (isOurs ? undefined : refused(setup, state, { code, status, text: `<${state.recipient}>: Relay access denied` })));
+    const { recipient } = state;
+    if (recipient === undefined) return undefined;
+    return ifAuthorized(setup, state, recipient, (isOurs) =>
+      (isOurs ? undefined : refused(setup, state, { code, status, text: `<${recipient}>: Relay access denied` })));
   };
 }
 

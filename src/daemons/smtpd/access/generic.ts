@@ -1,9 +1,11 @@
 /** Restrictions about nothing in particular: permit, reject, defer and their conditional forms. postconf(5). */
 import { deferIfPermit } from './refuse.ts';
-import { refused, type AccessSetup } from './setup.ts';
-import { permit, type Restriction } from './state.ts';
+import { outside } from './names.ts';
+import { permitted } from './permitted.ts';
+import { refused, serverError, type AccessSetup } from './setup.ts';
+import type { Maker, Restriction } from './state.ts';
 
-export const permitAll = (): Restriction => () => permit;
+export const permitAll: Maker = (setup, _argument, { name }) => (state, about) => permitted(setup, state, name, about);
 
 export const rejectAll = (setup: AccessSetup): Restriction => (state, { name, replyClass }) =>
   refused(setup, state, { code: setup.view.reject_code, status: '5.7.1', text: `<${name}>: ${replyClass} rejected: Access denied` });
@@ -31,9 +33,17 @@ export const rejectMultiRecipientBounce = (setup: AccessSetup): Restriction => (
   return refused(setup, state, { code: setup.view.multi_recipient_bounce_reject_code, status: '5.5.3', text: `<${name}>: ${replyClass} rejected: Multi-recipient bounce` });
 };
 
-/** No TLS yet: every session is a plaintext session. */
-export const rejectPlaintextSession = (setup: AccessSetup): Restriction => (state) =>
-  refused(setup, state, { code: setup.view.plaintext_reject_code, status: '5.7.0', text: 'Session encryption is required' });
+export const rejectPlaintextSession = (setup: AccessSetup): Restriction => (state) => (state.tls !== undefined ? undefined
+  : refused(setup, state, { code: setup.view.plaintext_reject_code, status: '4.7.1', text: 'Session encryption is required' }));
 
-/** No authentication and no client certificates yet: nobody has shown who he is. */
-export const permitAuthenticated = (): Restriction => () => undefined;
+/** Wait for so many seconds, then go on. */
+export const sleep: Maker = (setup, seconds) => async () => {
+  await outside(setup).sleep(Number(seconds) * 1000);
+  return undefined;
+};
+
+/** Names that Postfix has taken away: they say so, and refuse for now. */
+export const removed = (instead: string): Maker => (setup, _argument, { name }) => (state) => {
+  setup.tools.warn(`support for restriction "${name}" has been removed in ${setup.view.mail_name} 3.9; instead, specify ${instead}`);
+  return serverError(setup, state);
+};

@@ -1,32 +1,51 @@
-/** Restrictions about the name in HELO or EHLO: only its form; look-ups come with check_helo_* and reject_unknown_helo_hostname. */
-import { validHostaddr, validHostname, validMailhostLiteral } from '../../../text/hostname.ts';
+/** Restrictions about the name in HELO or EHLO: its form, and whether the name service knows it. */
+import { isAscii } from '../../../text/ascii.ts';
+import { mailhostAddress, validHostaddr, validHostname } from '../../../text/hostname.ts';
+import { chain, type MaybePromise } from '../../../text/maybe.ts';
+import { lookUpName, outside, remembered } from './names.ts';
+import { deferOr } from './refuse.ts';
 import { refused, type AccessSetup } from './setup.ts';
-import type { Decision, AccessState, Restriction, Subject } from './state.ts';
+import type { AccessState, Decision, Restriction } from './state.ts';
 
-type Check = (helo: string) => boolean;
+type Judge = (state: AccessState, helo: string) => MaybePromise<Decision>;
 
-function checked(setup: AccessSetup, isGood: Check, code: number, what: string): Restriction {
-  return (state, about) => {
+const rejection = (helo: string, why: string): string => `<${helo}>: Helo command rejected: ${why}`;
+
+/** A name is for the judge; what begins with `[` must be an address. */
+function ofHelo(setup: AccessSetup, judge: Judge): Restriction {
+  return (state) => {
     const { helo } = state;
     if (helo === undefined) return undefined;
-    if (helo.startsWith('[')) return literal(setup, state, helo);
-    return isGood(helo) ? undefined : refused(setup, state, { code, status: '5.5.2', text: heloText(state, about, what) });
+    if (!helo.startsWith('[')) return judge(state, helo);
+    const inner = helo.length > 2 && helo.endsWith(']') ? helo.slice(1, -1) : helo;
+    if (mailhostAddress(inner) !== undefined) return undefined;
+    return refused(setup, state, { code: setup.view.invalid_hostname_reject_code, status: '5.5.2', text: rejection(helo, 'invalid ip address') });
   };
 }
 
-function literal(setup: AccessSetup, state: AccessState, helo: string): Decision {
-  if (validMailhostLiteral(helo)) return undefined;
-  return refused(setup, state, { code: setup.view.invalid_hostname_reject_code, status: '5.5.2', text: `<${helo}>: Helo command rejected: invalid ip address` });
-}
+/** `host.example.` is `host.example`, but two dots are a mistake. */
+export const withoutDot = (name: string): string => (name.length > 1 && name.endsWith('.') && !name.endsWith('..') ? name.slice(0, -1) : name);
 
-const heloText = ({ helo }: AccessState, _about: Subject, what: string): string => `<${helo}>: Helo command rejected: ${what}`;
+export const rejectInvalidHeloHostname = (setup: AccessSetup): Restriction => ofHelo(setup, (state, helo) => {
+  const name = withoutDot(helo);
+  if (isAscii(name) && (validHostname(name) || validHostaddr(name))) return undefined;
+  return refused(setup, state, { code: setup.view.invalid_hostname_reject_code, status: '5.5.2', text: rejection(helo, 'Invalid name') });
+});
 
-const isName: Check = (helo) => {
-  const name = helo.endsWith('.') ? helo.slice(0, -1) : helo;
-  return validHostname(name) || validHostaddr(name);
-};
+export const rejectNonFqdnHeloHostname = (setup: AccessSetup): Restriction => ofHelo(setup, (state, helo) => {
+  const name = withoutDot(helo);
+  if (validHostname(name) && name.includes('.')) return undefined;
+  return refused(setup, state, { code: setup.view.non_fqdn_reject_code, status: '5.5.2', text: rejection(helo, 'need fully-qualified hostname') });
+});
 
-export const rejectInvalidHeloHostname = (setup: AccessSetup): Restriction => checked(setup, isName, setup.view.invalid_hostname_reject_code, 'Invalid name');
-
-export const rejectNonFqdnHeloHostname = (setup: AccessSetup): Restriction =>
-  checked(setup, (helo) => isName(helo) && helo.replace(/\.$/, '').includes('.'), setup.view.non_fqdn_reject_code, 'need fully-qualified hostname');
+/** RFC 7505: a host that takes no mail may still send some. */
+export const rejectUnknownHeloHostname = (setup: AccessSetup): Restriction => ofHelo(setup, (state, helo) => {
+  const answer = remembered(state, `helo ${helo}`, () => lookUpName(outside(setup).dns, helo, [['A', 'AAAA'], ['MX']]));
+  return chain(answer, ({ status }) => {
+    if (status === 'ok' || status === 'null-mx') return undefined;
+    if (status === 'policy') return void setup.tools.warn(`${helo}: address or MX lookup error: DNS reply filter drops all results`);
+    const refusal = { code: 450, status: '4.7.1', text: rejection(helo, status === 'invalid' ? 'Malformed DNS server reply' : 'Host not found') };
+    if (status === 'retry') return deferOr(setup.view.unknown_helo_hostname_tempfail_action, state, refusal, setup.tools, setup.rules);
+    return refused(setup, state, { ...refusal, code: setup.view.unknown_hostname_reject_code });
+  });
+});

@@ -5,9 +5,11 @@
 import { resolveFlag } from '../../../ipc/rewrite.ts';
 import { splitDsn } from '../../../message/dsn.ts';
 import type { Maps } from '../../../tables/maps.ts';
-import { startsIgnoringCase } from '../../../text/ascii.ts';
+import { splitList, startsIgnoringCase } from '../../../text/ascii.ts';
 import { chain, isPending, type MaybePromise } from '../../../text/maybe.ts';
 import { statusFor } from './refuse.ts';
+import { noteOldDefault } from './old-defaults.ts';
+import { resolveAddress } from './resolve-address.ts';
 import { refused, type AccessSetup } from './setup.ts';
 import type { Resolved } from './resolver.ts';
 import type { AccessState, Decision, Restriction } from './state.ts';
@@ -39,13 +41,13 @@ function openTables(setup: AccessSetup): ListedTables {
 
 export const rejectUnlisted = (side: Side) => (setup: AccessSetup): Restriction => {
   const tables = openTables(setup);
+  const isOverridden = splitList(setup.view.receive_override_options).includes('no_unknown_recipient_checks');
   return (state) => {
     const address = state[side];
     const wasChecked = side === 'sender' ? state.senderChecked : state.recipientChecked;
-    if (address === undefined || address === '' || wasChecked) return undefined;
+    if (address === undefined || address === '' || wasChecked || isOverridden) return undefined;
     if (!state.warnOnly) state[side === 'sender' ? 'senderChecked' : 'recipientChecked'] = true;
-    const other = (side === 'sender' ? state.recipient : state.sender) ?? '';
-    return chain(setup.tools.resolve(other, address), (route) => unlisted({ setup, tables, state, side, address, route }));
+    return resolveAddress(setup, state, side, address, (route) => unlisted({ setup, tables, state, side, address, route }));
   };
 };
 
@@ -82,8 +84,14 @@ function inClass(inquiry: Inquiry): MaybePromise<Decision> {
     if (!(route.flags & flag) || maps.isEmpty || (flag === resolveFlag.local && isBuiltIn(setup, route.recipient))) continue;
     const where = setup.view.show_user_unknown_table_name ? ` in ${table} table` : '';
     return chain(setup.findAddress(maps, route.recipient), (found) =>
-      (found === undefined ? refusal(inquiry, code, side === 'sender' ? '5.1.0' : '5.1.1', `User unknown${where}`) : undefined));
+      (found === undefined ? refusal(inquiry, code, side === 'sender' ? '5.1.0' : '5.1.1', `User unknown${where}`) : pass(inquiry)));
   }
+  return pass(inquiry);
+}
+
+function pass({ setup, state, route }: Inquiry): Decision {
+  if (route.flags & resolveFlag.relay)
+    noteOldDefault(setup, state, 'relay_domains', 'relay_domains=$mydestination', `to accept mail for address "${route.recipient}"`);
   return undefined;
 }
 
@@ -97,7 +105,7 @@ function nowhere(inquiry: Inquiry): Decision {
 
 function refusal({ setup, state, side, address }: Inquiry, code: number, status: string, why: string): Decision {
   const replyClass = side === 'sender' ? 'Sender address' as const : 'Recipient address' as const;
-  return refused(setup, state, { code, status: statusFor(status, { name: address, replyClass }), text: `<${address}>: ${replyClass} rejected: ${why}` });
+  return refused(setup, state, { code, status: statusFor(status, { name: address, replyClass }, state), text: `<${address}>: ${replyClass} rejected: ${why}` });
 }
 
 /** Addresses that exist on every mail system: RFC 5321 section 4.5.1, and what our own reports come from. */

@@ -4,7 +4,7 @@
  * smtpd_check_reject in Postfix. A 5xx refusal becomes the pending defer_if_reject; with warn_if_reject nothing is refused.
  */
 import { dsnValid } from '../../../message/dsn.ts';
-import { printable } from '../../../text/ascii.ts';
+import { lowerAscii, printable } from '../../../text/ascii.ts';
 import type { AccessState, AccessTools, Decision, Refusal, Subject } from './state.ts';
 
 const replyLimit = 510;
@@ -48,8 +48,19 @@ export function deferIfPermit(state: AccessState, refusal: Refusal, tools: Acces
   return undefined;
 }
 
+/** The *_tempfail_action parameters: `defer_if_permit`, or `defer` at once. */
+export function deferOr(action: string, state: AccessState, refusal: Refusal, tools: AccessTools, rules: RefuseRules): Decision {
+  return lowerAscii(action.trim()) === 'defer_if_permit' ? deferIfPermit(state, refusal, tools, rules) : refuse(state, refusal, tools, rules);
+}
+
 /** An X.1.Y status says something about an address: it must suit the one that is refused (smtpd_dsn_fix, RFC 3463 section 3.2). */
-export function statusFor(status: string, { replyClass }: Subject): string {
+export function statusFor(status: string, about: Subject, { log }: AccessState): string {
+  const fixed = suited(status, about);
+  if (fixed.slice(2) !== status.slice(2)) log.info(`mapping DSN status ${status} into ${about.replyClass} status ${fixed}`);
+  return fixed;
+}
+
+function suited(status: string, { replyClass }: Subject): string {
   const detail = /^[245]\.1\.([0-9]+)$/.exec(status)?.[1];
   if (detail === undefined) return status;
   if (replyClass === 'Sender address') return `${status[0]}.1.${forSender.get(detail) ?? '0'}`;
@@ -57,5 +68,5 @@ export function statusFor(status: string, { replyClass }: Subject): string {
   return `${status[0]}.0.0`;
 }
 
-const forSender: ReadonlyMap<string, string> = new Map([['2', '8'], ['3', '7'], ['7', '7'], ['8', '8']]);
+const forSender: ReadonlyMap<string, string> = new Map([['1', '7'], ['2', '8'], ['3', '7'], ['4', '7'], ['6', '7'], ['7', '7'], ['8', '8']]);
 const forRecipient: ReadonlyMap<string, string> = new Map([['1', '1'], ['2', '2'], ['3', '3'], ['4', '4'], ['5', '5'], ['6', '6'], ['7', '3'], ['8', '2']]);

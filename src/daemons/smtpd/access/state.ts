@@ -6,6 +6,7 @@
  */
 import type { Log } from '../../../log/log.ts';
 import type { Resolved } from './resolver.ts';
+import type { AccessSetup } from './setup.ts';
 import type { Reply } from '../../../protocol/smtp-server/steps.ts';
 import type { MaybePromise } from '../../../text/maybe.ts';
 
@@ -59,7 +60,32 @@ export function forgetSideEffects(effects: SideEffects): void {
 }
 
 /** The class of a restriction list: what its refusals are about. */
-export type ReplyClass = 'Client host' | 'Helo command' | 'Sender address' | 'Recipient address' | 'Data command' | 'End-of-data' | 'Etrn command';
+export type ReplyClass =
+  | 'Client host' | 'Unverified Client host' | 'Client certificate' | 'SASL login name' | 'Helo command' | 'Sender address' | 'Recipient address'
+  | 'Data command' | 'End-of-data' | 'Etrn command';
+
+/** Who has logged in; `sender` is what AUTH= of MAIL FROM said, in xtext. */
+export interface SaslLogin {
+  readonly username: string;
+  readonly method: string;
+  readonly sender: string | undefined;
+}
+
+/** The encryption of the session. Names and fingerprints are '' where the client has shown no certificate. */
+export interface TlsSession {
+  readonly protocol: string;
+  readonly cipher: string;
+  readonly bits: number;
+  readonly clientCertFingerprint: string;
+  readonly clientPubkeyFingerprint: string;
+  /** The certificate was verified against our trust anchors. */
+  readonly clientTrusted: boolean;
+  /** Common names, as in the certificate. */
+  readonly subject: string;
+  readonly issuer: string;
+  /** The server name that the client asked for. */
+  readonly sni: string;
+}
 
 export interface AccessState {
   readonly client: Client;
@@ -73,6 +99,19 @@ export interface AccessState {
   /** The command being answered, for the log: CONNECT, EHLO, MAIL, RCPT, ... */
   where: string;
   queueId: string | undefined;
+  /** The service is at its limit of clients (`stress` in main.cf is `yes`). */
+  stress?: boolean | undefined;
+  /** Undefined: nobody has logged in. */
+  sasl?: SaslLogin | undefined;
+  /** Undefined: a plaintext session. */
+  tls?: TlsSession | undefined;
+  etrnDomain?: string | undefined;
+  /** Bytes: what MAIL FROM announced, at the end of the message what came. */
+  size?: number | undefined;
+  /** Names the message for policy services, before it has a queue id. */
+  instance?: string | undefined;
+  /** Answers of the name service that were worked out for this session (dns-memory.ts). */
+  answers?: Map<string, unknown> | undefined;
   readonly effects: SideEffects;
   deferIfPermit: Refusal | undefined;
   deferIfReject: Refusal | undefined;
@@ -83,6 +122,8 @@ export interface AccessState {
   recipientChecked: boolean;
   senderChecked: boolean;
   depth: number;
+  /** How many default actions of policy services are being evaluated within each other. */
+  policyDepth?: number;
   /** May this command be pipelined with what is already in the buffer (reject_unauth_pipelining)? */
   pipelinesIllegally: boolean;
 }
@@ -94,8 +135,22 @@ export interface AccessTools {
   warn(text: string): void;
 }
 
-/** One restriction, ready to be asked. */
-export type Restriction = (state: AccessState, about: Subject) => MaybePromise<Decision>;
+/** One restriction, ready to be asked. `ahead` begins what takes time (look-ups) before its turn has come; it decides nothing. */
+export interface Restriction {
+  (state: AccessState, about: Subject): MaybePromise<Decision>;
+  readonly ahead?: (state: AccessState) => void;
+}
+
+/** Where a restriction stands. */
+export interface Place {
+  /** The restriction that a bare `type:table` stands for in this list; '': none. */
+  readonly defaultTable: string;
+  /** The restriction, as the operator wrote it. */
+  readonly name: string;
+}
+
+/** Makes a restriction of its row in a list. */
+export type Maker = (setup: AccessSetup, argument: string, place: Place) => Restriction;
 
 /** What the list at hand is about: the reply's `<subject>: Class rejected: ...`. */
 export interface Subject {

@@ -1,11 +1,12 @@
 /** The right-hand sides of access(5): OK, REJECT, DUNNO, HOLD, codes, restriction lists, ... one row each. */
 import { splitDsn } from '../../../message/dsn.ts';
 import { headerNameLength } from '../../../message/header.ts';
-import { upperAscii } from '../../../text/ascii.ts';
+import { allDigits, upperAscii } from '../../../text/ascii.ts';
 import { chain, type MaybePromise } from '../../../text/maybe.ts';
+import { permitted } from './permitted.ts';
 import { deferIfPermit, statusFor } from './refuse.ts';
 import { refused, serverError, type AccessSetup } from './setup.ts';
-import { permit, type AccessState, type Decision, type Refusal, type Subject } from './state.ts';
+import type { AccessState, Decision, Refusal, Subject } from './state.ts';
 
 /** One entry that was found: in which table, for which part of the envelope. */
 export interface Entry {
@@ -15,61 +16,88 @@ export interface Entry {
   readonly table: string;
   readonly key: string;
   readonly value: string;
-  /** What follows the action word. */
+  /** The action, as it is written. */
+  readonly word: string;
+  /** What follows it. */
   readonly text: string;
   /** The restriction that a bare table name means in this list. */
   readonly defaultTable: string;
 }
 
-type Action = (entry: Entry) => Decision;
+type Action = (entry: Entry) => MaybePromise<Decision>;
 
 const depthLimit = 100;
 
-export function applyEntry(entry: Omit<Entry, 'text'>): MaybePromise<Decision> {
+export function applyEntry(entry: Omit<Entry, 'text' | 'word'>): MaybePromise<Decision> {
   const word = /^[^ \t]*/.exec(entry.value)![0];
-  const full: Entry = { ...entry, text: entry.value.slice(word.length).replace(/^[ \t]+/, '') };
+  const full: Entry = { ...entry, word, text: entry.value.slice(word.length).replace(/^[ \t\r\n\f\v]+/, '') };
   const action = actions.get(upperAscii(word));
   if (action !== undefined) return action(full);
-  if (/^[0-9]+$/.test(entry.value)) return permit;
+  if (allDigits(entry.value)) return ok(full);
   if (/^[45][0-9][0-9]$/.test(word) && full.text !== '') return rejection(full, Number(word), `${word[0]}.7.1`, 'Access denied');
   return restrictionList(full);
 }
 
-function refusal({ about, text }: Entry, code: number, status: string, otherwise: string): Refusal {
+function refusal({ state, about, text }: Entry, code: number, status: string, otherwise: string): Refusal {
   const split = splitDsn(status, text);
-  return { code, status: statusFor(split.status, about), text: `<${about.name}>: ${about.replyClass} rejected: ${split.text === '' ? otherwise : split.text}` };
+  return { code, status: statusFor(split.status, about, state), text: `<${about.name}>: ${about.replyClass} rejected: ${split.text === '' ? otherwise : split.text}` };
 }
 
 function rejection(entry: Entry, code: number, status: string, otherwise: string): Decision {
   return refused(entry.setup, entry.state, refusal(entry, code, status, otherwise));
 }
 
-/** What is noted for the message as a whole needs a message to come; a list for HELO or the connection has one too (it is kept). */
-function noted(what: string, text: (entry: Entry) => string, note: (entry: Entry) => void, decision: Decision = undefined): Action {
+/** Is there a message, now or later, that an action can be noted for? If not, the log is told. */
+function hasMessage({ setup, state, table, word }: Entry): boolean {
+  const name = upperAscii(word);
+  if (name !== 'PREPEND') {
+    if (setup.view.smtpd_proxy_filter !== '') return told(setup, `access table ${table}: with smtpd_proxy_filter specified, action ${name} is unavailable`);
+    if (state.where === 'ETRN') return told(setup, `access table ${table}: action ${name} is unavailable in smtpd_etrn_restrictions`);
+  }
+  if (state.sender !== undefined) return true;
+  return told(setup, `access table ${table}: with smtpd_delay_reject=no, action ${name} is always skipped in Client host or Helo command restrictions`);
+}
+
+function told(setup: AccessSetup, text: string): false {
+  setup.tools.warn(text);
+  return false;
+}
+
+/** What is noted for the message as a whole. */
+function noted(text: (entry: Entry) => string, note: (entry: Entry) => void, after: Action = () => undefined): Action {
   return (entry) => {
-    entry.setup.tools.log(what, entry.state, text(entry));
+    entry.setup.tools.log(entry.word.toLowerCase(), entry.state, text(entry));
     note(entry);
-    return decision;
+    return after(entry);
   };
 }
+
+const withMessage = (action: Action): Action => (entry) => (hasMessage(entry) ? action(entry) : undefined);
 
 const about = ({ about: { name, replyClass } }: Entry): string => `<${name}>: ${replyClass}`;
 
 /** An action with an argument that must look right; else a warning, and the entry counts for nothing. */
 function needing(isGood: (text: string) => boolean, need: string, action: Action): Action {
-  return (entry) => {
+  return withMessage((entry) => {
     if (isGood(entry.text)) return action(entry);
-    entry.setup.tools.warn(`access table ${entry.table} entry "${entry.key}" requires ${need}`);
-    return undefined;
-  };
+    return void entry.setup.tools.warn(`access table ${entry.table} entry "${entry.key}" ${entry.text === '' && need === target ? 'has FILTER entry without value' : `requires ${need}`}`);
+  });
 }
 
-const logged = (what: string): Action => ({ setup, state, text }) => {
-  setup.tools.log(what, state, text);
+const target = 'transport:destination';
+
+const logged = (what: string): Action => ({ setup, state, text }) => void setup.tools.log(what, state, text);
+
+const ok: Action = ({ setup, state, word, about, table }) => permitted(setup, state, word, about, `from ${table}`);
+
+const prepend: Action = ({ setup, state, table, text, key }) => {
+  if (state.where === 'END-OF-MESSAGE') return void setup.tools.warn(`access table ${table}: action PREPEND must be used before smtpd_end_of_data_restrictions`);
+  if (headerNameLength(text) === 0) return void setup.tools.warn(`access table ${table} entry "${key}" requires header: text`);
+  state.effects.prepend.push(text);
   return undefined;
 };
 
-const ok: Action = () => permit;
+const hold = noted((entry) => `${about(entry)} ${entry.text || 'triggers HOLD action'}`, ({ state }) => { state.effects.hold = true; });
 
 const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   ['OK', ok],
@@ -84,18 +112,12 @@ const actions: ReadonlyMap<string, Action> = new Map<string, Action>([
   }],
   ['INFO', logged('info')],
   ['WARN', logged('warn')],
-  ['HOLD', noted('hold', (entry) => `${about(entry)} ${entry.text || 'triggers HOLD action'}`, ({ state }) => { state.effects.hold = true; })],
-  ['DISCARD', noted('discard', (entry) => `${about(entry)} ${entry.text || 'triggers DISCARD action'}`, ({ state }) => { state.effects.discard = true; }, permit)],
-  ['FILTER', needing((text) => text.includes(':'), 'transport:destination',
-    noted('filter', (entry) => `${about(entry)} triggers FILTER ${entry.text}`, ({ state, text }) => { state.effects.filter = text; }))],
-  ['REDIRECT', needing((text) => text.includes('@'), 'user@domain target',
-    noted('redirect', (entry) => `${about(entry)} triggers REDIRECT ${entry.text}`, ({ state, text }) => { state.effects.redirect = text; }))],
-  ['BCC', needing((text) => text.includes('@'), 'user@domain target',
-    noted('bcc', (entry) => `${about(entry)} triggers BCC ${entry.text}`, ({ state, text }) => { state.effects.bcc.push(text); }))],
-  ['PREPEND', needing((text) => headerNameLength(text) > 0, 'header: text', ({ state, text }) => {
-    state.effects.prepend.push(text);
-    return undefined;
-  })],
+  ['HOLD', withMessage((entry) => (entry.state.effects.hold ? undefined : hold(entry)))],
+  ['DISCARD', withMessage(noted((entry) => `${about(entry)} ${entry.text || 'triggers DISCARD action'}`, ({ state }) => { state.effects.discard = true; }, ok))],
+  ['FILTER', needing((text) => text.includes(':'), target, noted((entry) => `${about(entry)} triggers FILTER ${entry.text}`, ({ state, text }) => { state.effects.filter = text; }))],
+  ['REDIRECT', needing((text) => text.includes('@'), 'user@domain target', noted((entry) => `${about(entry)} triggers REDIRECT ${entry.text}`, ({ state, text }) => { state.effects.redirect = text; }))],
+  ['BCC', needing((text) => text.includes('@'), 'user@domain target', noted((entry) => `${about(entry)} triggers BCC ${entry.text}`, ({ state, text }) => { state.effects.bcc.push(text); }))],
+  ['PREPEND', withMessage(prepend)],
 ]);
 
 function restrictionList(entry: Entry): MaybePromise<Decision> {

@@ -15,8 +15,8 @@ function bench(find: LookupTable['find']) {
   const warnings: string[] = [];
   const setup = {
     view: { smtpd_null_access_lookup_key: '<>' }, rules: { softBounce: false },
-    tools: { log: () => undefined, warn: (text: string) => void warnings.push(text) },
-    openTable: () => ({ type: 'lmdb', name: '/etc/access', fixed: true, find }), addressKeys: (address: string) => [address], domainKeys: (name: string) => [name],
+    tools: { resolve: (_sender: string, recipient: string) => ({ transport: 'local', nexthop: '', recipient, flags: 0 }), log: () => undefined, warn: (text: string) => void warnings.push(text) },
+    openTable: () => ({ type: 'lmdb', name: '/etc/access', fixed: true, find }), addressKeys: (address: string) => ({ keys: [address], whole: 1 }), domainKeys: (name: string) => [name],
   } as unknown as AccessSetup;
   const state = {
     client: { name: 'unknown', address: '192.0.2.1', label: 'unknown[192.0.2.1]' }, helo: 'client.example.org', sender: 'ann@example.org', recipient: 'joe@example.org',
@@ -33,7 +33,7 @@ for (const [when, find] of Object.entries(broken)) {
   ] as const) {
     test(`${name}: a table that fails ${when} says come again`, async () => {
       const { setup, state, warnings } = bench(find);
-      const decision = await guarded(check(setup, 'lmdb:/etc/access'), state, { name: 'not this', replyClass: 'Recipient address' }, setup);
+      const decision = await guarded(check(setup, 'lmdb:/etc/access', { name: 'check', defaultTable: '' }), state, { name: 'not this', replyClass: 'Recipient address' }, setup);
       assert.deepEqual(decision, { kind: 'refuse', reply: { code: 451, status: '4.3.5', text: want } });
       assert.match(warnings[0] ?? '', /^lmdb:\/etc\/access lookup error for "[^"]+"$/);
     });
