@@ -77,6 +77,7 @@ function facts(card: Card): string {
   if (card.olderNames?.length) sentences.push(`Earlier names that still count: ${card.olderNames.map((name) => `\`${name}\``).join(', ')}.`);
   if (card.deprecated !== undefined) sentences.push(card.deprecated === '' ? 'Deprecated: leave it unset.' : `Deprecated: use \`${card.deprecated}\`.`);
   if (card.ours) sentences.push('Postfix does not have this parameter.');
+  if (card.notYetUsed) sentences.push('Accepted, and not yet used in this release.');
   return sentences.join(' ');
 }
 
