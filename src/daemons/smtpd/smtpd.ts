@@ -240,10 +240,16 @@ function forbiddenCommands({ config, log }: Tools, context: TableContext): (word
   const text = config.get('smtpd_forbidden_commands');
   if (text === config.defaultText('smtpd_forbidden_commands')) return forbiddenByDefault;
   const list = stringList('smtpd_forbidden_commands', text, matchSources(context));
+  let told = false;
+  const tellOnce = (): void => {
+    if (!told) log.warning('smtpd_forbidden_commands: a table that has to be waited for does not count; use files, patterns or memory');
+    told = true;
+  };
   return (word) => {
     const answer = list.match(word);
     if (typeof answer === 'boolean') return answer;
     if (!isPending(answer)) log.warning(answer.trouble);
+    else tellOnce();
     return false;
   };
 }
