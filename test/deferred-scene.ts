@@ -12,6 +12,7 @@ import { DebianPostfix } from './debian-postfix.ts';
 import { openSink, type Sink } from './faults/sink.ts';
 import { freePort, Instance } from './instance.ts';
 import { submit } from './submit.ts';
+import { masterRows } from './master-rows.ts';
 
 export interface Waiting {
   readonly recipients: readonly string[];
@@ -33,17 +34,7 @@ export const slowAddress = '127.0.0.76';
 export const deadAddress = (number: number): string => `127.${1 + (number >> 16)}.${(number >> 8) & 255}.${number & 255}`;
 
 const rows = (door: number): string => `127.0.0.1:${door} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-anvil unix - - n - 1 anvil
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace smtp error retry anvil')}
 `;
 
 /** A sender whose mail has waited for an hour. */

@@ -5,8 +5,9 @@
  * programs, as from postlog(1). A log that cannot be opened is warned of, and the command still does its work.
  */
 import type { Configuration } from '../config/configuration.ts';
+import { configuredLog } from '../config/log-target.ts';
 import { createLog, type Exit, type Log, type LogSink, type Severity } from '../log/log.ts';
-import { openLogTarget, sinkOf } from '../log/target.ts';
+import { sinkOf } from '../log/target.ts';
 
 export interface Screen {
   write(bytes: Uint8Array): unknown;
@@ -26,13 +27,9 @@ export function openScriptLog(config: Configuration, screen: Screen, exit: Exit,
 }
 
 function openLog(config: Configuration, warn: (text: string) => void): LogSink | undefined {
-  const file = config.get('maillog_file');
-  if (file === '/dev/stdout') return undefined;
+  if (config.get('maillog_file') === '/dev/stdout') return undefined;
   try {
-    return sinkOf(openLogTarget({
-      file, prefixes: config.get('maillog_file_prefixes'), permissions: config.get('maillog_file_permissions'),
-      facility: config.get('syslog_facility'), hostname: config.get('myhostname'),
-    }), 'command');
+    return sinkOf(configuredLog(config), 'command');
   } catch (error) {
     warn((error as Error).message);
     return undefined;

@@ -6,8 +6,9 @@
 import net from 'node:net';
 import { tcpPort } from '../config/tcp-ports.ts';
 import { inetStreamAddress, unixStreamAddress, type StreamAddress } from '../host/stream-loop.ts';
-import { allDigits, startsIgnoringCase } from '../text/ascii.ts';
-import { validHostaddr, validHostname, validIpv6 } from '../text/hostname.ts';
+import { bracketed } from '../network/nexthop.ts';
+import { allDigits } from '../text/ascii.ts';
+import { validHostaddr, validHostname } from '../text/hostname.ts';
 import { isUtf8 } from '../text/utf8.ts';
 
 export interface EndpointOptions {
@@ -46,7 +47,7 @@ function unixEndpoint(path: string): StreamAddress {
 
 /** host, host:port, [address], [IPv6:address]:port; with a host to fall back on also :port and port. */
 export function hostPort(text: string, usual: { readonly host?: string; readonly service?: string }): HostPort | { readonly trouble: string } {
-  const parts = text.startsWith('[') ? inBrackets(text) : plain(text, usual.host !== undefined && usual.service === undefined);
+  const parts = text.startsWith('[') ? bracketed(text) : plain(text, usual.host !== undefined && usual.service === undefined);
   if ('trouble' in parts) return parts;
   const host = parts.host === '' ? usual.host : parts.host;
   const service = parts.service === '' ? usual.service : parts.service;
@@ -55,17 +56,6 @@ export function hostPort(text: string, usual: { readonly host?: string; readonly
   if (parts.host !== '' && !isHost(host)) return { trouble: 'valid hostname or network address required' };
   if (/^[0-9]/.test(service) && !allDigits(service)) return { trouble: 'garbage after numerical service' };
   return { host, service };
-}
-
-function inBrackets(text: string): HostPort | { trouble: string } {
-  const end = text.indexOf(']');
-  if (end < 0) return { trouble: 'missing "]"' };
-  const tail = text.slice(end + 1);
-  if (tail !== '' && !tail.startsWith(':')) return { trouble: 'garbage after "]"' };
-  const inner = text.slice(1, end);
-  const tagged = startsIgnoringCase(inner, 'IPv6:');
-  const host = tagged ? inner.slice(5) : inner;
-  return tagged && !validIpv6(host) ? { trouble: 'malformed IPv6 address' } : { host, service: tail.slice(1) };
 }
 
 function plain(text: string, portAlone: boolean): HostPort {

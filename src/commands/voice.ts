@@ -4,9 +4,10 @@
  * `fatal` throws CommandFailed; `runCommand` says its text and turns it, and what main.cf is guilty of, into an exit status.
  */
 import { ConfigurationError } from '../config/configuration-error.ts';
+import { configuredLog } from '../config/log-target.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { LogSink, Severity } from '../log/log.ts';
-import { openLogTarget, sinkOf } from '../log/target.ts';
+import { sinkOf } from '../log/target.ts';
 import { printable } from '../text/ascii.ts';
 
 export interface Output { write(bytes: Uint8Array): unknown }
@@ -77,13 +78,7 @@ export class Voice {
     const config = this.#config;
     if (config === undefined || this.#sink !== undefined) return;
     try {
-      this.#sink = sinkOf(openLogTarget({
-        file: config.get('maillog_file'),
-        prefixes: config.get('maillog_file_prefixes'),
-        permissions: config.get('maillog_file_permissions'),
-        facility: config.get('syslog_facility'),
-        hostname: config.get('myhostname'),
-      }));
+      this.#sink = sinkOf(configuredLog(config));
     } catch {
       this.#sink = { write: () => undefined, flush: () => undefined };
     }

@@ -41,7 +41,8 @@ export function parseNexthop(text: string, defaultService: string, tcpPort: (ser
 
 type Parts = { readonly host: string; readonly service: string } | BadNexthop;
 
-function bracketed(text: string): Parts {
+/** `[host]`, `[host]:service`, `[IPv6:address]`; a service that is not there is empty. */
+export function bracketed(text: string): Parts {
   const end = text.indexOf(']');
   if (end < 0) return { trouble: 'missing "]"' };
   const tail = text.slice(end + 1);

@@ -13,23 +13,11 @@ import { instanceAccounts } from '../../tools/accounts.mjs';
 import { SmtpClient } from '../faults/smtp-client.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { submit } from '../submit.ts';
+import { masterRows } from '../master-rows.ts';
 
-const rows = `pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
+const rows = `${masterRows('pickup cleanup qmgr rewrite bounce defer trace smtp')}
 lmtp unix - - n - - lmtp
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-local unix - n n - - local
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-showq unix n - n - - showq
+${masterRows('error retry discard local virtual anvil showq')}
 `;
 
 let instance: Instance;

@@ -9,6 +9,7 @@ import { journaled } from '../../src/queue/journal-listing.ts';
 import { QueuePaths } from '../../src/queue/queue-paths.ts';
 import { freePort, Instance, type InstanceOptions } from '../instance.ts';
 import { openSink, type Sink, type SinkPlace } from './sink.ts';
+import { masterRows } from '../master-rows.ts';
 
 /** Whose mailbox and program: as root an account that is not the mail system's own; else ourselves. */
 const localUser = process.getuid!() !== 0 ? userInfo().username : instanceAccounts().owner === 'nobody' ? 'daemon' : 'nobody';
@@ -25,19 +26,7 @@ deliver_lock_delay = 1s
 `;
 
 const rows = (port: number, stub: string): string => `127.0.0.1:${port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-local unix - n n - - local
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace smtp error retry local virtual anvil')}
 stub unix - n n - 1 pipe user=${localUser} argv=${stub}
 `;
 

@@ -10,6 +10,7 @@ import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import type { Recipient } from '../accounts.ts';
 import { eventually } from '../instance.ts';
+import { masterRows } from '../master-rows.ts';
 
 /** A mail system under test: ours or Debian's. */
 export interface Side {
@@ -29,21 +30,7 @@ export const sceneMasterCf = (port: number, narrow: number, account: string): st
   -o smtpd_client_connection_count_limit=1
   -o smtpd_client_message_rate_limit=1
   -o smtpd_client_recipient_rate_limit=2
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-local unix - n n - - local
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace smtp showq error retry discard local virtual anvil')}
 program unix - n n - - pipe flags=R user=${account} argv=/bin/cat
 broken unix - n n - - pipe flags=R user=${account} argv=/bin/sh -c {echo no room; exit 75}
 refused unix - n n - - pipe flags=R user=${account} argv=/bin/sh -c {echo no such place; exit 67}

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';
 import { SmtpClient } from '../faults/smtp-client.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
+import { masterRows } from '../master-rows.ts';
 
 const mainCf = `compatibility_level = 0
 myhostname = host.example.test
@@ -15,18 +16,7 @@ smtpd_peername_lookup = no
 `;
 
 const rows = (port: number): string => `127.0.0.1:${port} inet n - n - - smtpd
-rewrite unix - - n - - trivial-rewrite
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-anvil unix - - n - 1 anvil
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-retry unix - - n - - error
-error unix - - n - - error
-local unix - n n - - local
-relay unix - - n - - smtp
-smtp unix - - n - - smtp
+${masterRows('rewrite cleanup qmgr anvil bounce defer trace retry error local relay smtp')}
 `;
 
 const commands = [

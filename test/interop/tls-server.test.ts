@@ -11,6 +11,7 @@ import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { submit } from '../submit.ts';
 import { fingerprintOf, makePair, noOpenssl, type Pair } from '../tls-scene.ts';
+import { masterRows } from '../master-rows.ts';
 
 const lacks = (program: string, ...args: string[]): string | false => (spawnSync(program, args).error === undefined ? false : `${program} is not installed`);
 
@@ -31,17 +32,7 @@ before(async () => {
   instance = await Instance.create({
     masterCf: `127.0.0.1:${port} inet n - n - - smtpd
 127.0.0.1:${wrapped} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-anvil unix - - n - 1 anvil
-tlsmgr unix - - n 1000? 1 tlsmgr
+${masterRows('cleanup qmgr rewrite bounce defer trace error retry discard anvil tlsmgr')}
 `,
     mainCf: `
 mydestination = box.test
@@ -133,14 +124,7 @@ for (const [level, more, want] of [
     const door = await freePort();
     const client = await DebianPostfix.create({
       masterCf: `127.0.0.1:${door} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-tlsmgr unix - - n 1000? 1 tlsmgr
+${masterRows('cleanup qmgr rewrite bounce defer trace smtp tlsmgr')}
 `,
       mainCf: `myhostname = client.test
 mydestination =

@@ -11,22 +11,10 @@ import { verifyService } from '../../src/ipc/verify.ts';
 import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';
 import { SmtpClient } from '../faults/smtp-client.ts';
 import { eventually, freePort, indexedType, Instance } from '../instance.ts';
+import { masterRows } from '../master-rows.ts';
 
 const rows = (door: string): string => `${door} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-verify unix - - n - 1 verify
-smtp unix - - n - - smtp
-relay unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace verify smtp relay error retry virtual anvil')}
 `;
 
 const plainly = `

@@ -11,22 +11,14 @@ import { fileURLToPath } from 'node:url';
 import { openSink } from '../faults/sink.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { submit } from '../submit.ts';
+import { masterRows } from '../master-rows.ts';
 
 const runner = fileURLToPath(new URL('../../src/commands/run.ts', import.meta.url));
 const sender = 'bob@client.example.test';
 const perRound = 40;
 
 const rows = (port: number): string => `127.0.0.1:${port} inet n - n - - smtpd
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-showq unix n - n - - showq
+${masterRows('cleanup qmgr rewrite bounce defer trace smtp error retry showq')}
 `;
 
 /** Takes connections and never says a word. */

@@ -10,21 +10,12 @@ import { fileURLToPath } from 'node:url';
 import { SmtpClient } from '../faults/smtp-client.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { submit } from '../submit.ts';
+import { masterRows } from '../master-rows.ts';
 
 const commands = fileURLToPath(new URL('../../src/commands/run.ts', import.meta.url));
 
 const rows = (port: number): string => `127.0.0.1:${port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-local unix - n n - - local
-error unix - - n - - error
-discard unix - - n - - discard
-anvil unix - - n - 1 anvil
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace local error discard anvil')}
 `;
 
 const sources: { readonly [file: string]: string } = {

@@ -15,6 +15,7 @@ import { noMutt, shownByMutt } from '../mutt.ts';
 import { noNameServer, startNameServer, type NameServer } from '../name-server.ts';
 import { noStrictReader, readStrictly } from '../strict-report.ts';
 import { submit } from '../submit.ts';
+import { masterRows } from '../master-rows.ts';
 
 const impossible = noDebianPostfix() || noNameServer;
 
@@ -28,19 +29,9 @@ const zones = {
   'other.test': `nomail MX 0 .\nempty MX 10 nowhere\ntext TXT "nothing but text"\n`,
 };
 const rows = (door: string): string => `${door} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace')}
 smtp unix - - y - - smtp
-showq unix n - n - - showq
-error unix - - n - - error
-retry unix - - n - - error
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
+${masterRows('showq error retry virtual anvil')}
 `;
 
 const sender = 'ann@home.test';

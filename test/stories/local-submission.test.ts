@@ -9,16 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { instanceAccounts } from '../../tools/accounts.mjs';
 import { createDirectories } from '../../src/server/mail-directories.ts';
 import { eventually, Instance } from '../instance.ts';
+import { masterRows } from '../master-rows.ts';
 
 const commands = fileURLToPath(new URL('../../src/commands/run.ts', import.meta.url));
-const rows = `pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-discard unix - - n - - discard
+const rows = `${masterRows('pickup cleanup qmgr rewrite bounce defer trace discard')}
 `;
 const isRoot = process.getuid!() === 0;
 /** Somebody who is neither root nor the mail owner. */

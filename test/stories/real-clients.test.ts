@@ -16,17 +16,7 @@ const program = (name: string): string => fileURLToPath(new URL(`../../bin/${nam
 const python = spawnSync('python3', ['-c', 'import email']).status === 0 ? 'python3' : undefined;
 
 const rows = (port: number): string => `127.0.0.1:${port} inet n - n - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-error unix - - n - - error
-retry unix - - n - - error
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace error retry virtual anvil')}
 `;
 
 const user = userInfo().username;
@@ -168,6 +158,7 @@ import email, smtplib, sys
 with smtplib.SMTP('127.0.0.1', int(sys.argv[1])) as client:
     client.sendmail(sys.argv[2], sys.argv[3:], open('raw', 'rb').read().replace(b'\\n', b'\\r\\n'), mail_options=['BODY=8BITMIME'])
 `;
+import { masterRows } from '../master-rows.ts';
 
 interface Transport { sendMail(message: unknown): Promise<unknown>; close(): void }
 const nodemailer = createRequire(import.meta.url)('nodemailer') as { createTransport(options: unknown): Transport };

@@ -14,23 +14,10 @@ import { SmtpClient } from '../faults/smtp-client.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { submit } from '../submit.ts';
 import { noTableServer, startMariaDb, startRedis, type TableServer } from '../table-servers.ts';
+import { masterRows } from '../master-rows.ts';
 
 const rows = (port: number, chroot: string): string => `127.0.0.1:${port} inet n - ${chroot} - - smtpd
-pickup unix n - n 60 1 pickup
-cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-proxymap unix - - n - - proxymap
-smtp unix - - n - - smtp
-local unix - n n - - local
-virtual unix - n n - - virtual
-error unix - - n - - error
-retry unix - - n - - error
-discard unix - - n - - discard
-anvil unix - - n - 1 anvil
+${masterRows('pickup cleanup qmgr rewrite bounce defer trace proxymap smtp local virtual error retry discard anvil')}
 `;
 const text = 'From: a@b.test\nSubject: hello\nMessage-ID: <1@b.test>\nDate: Sat, 21 Nov 2026 12:00:00 +0100\n\nText.\n';
 

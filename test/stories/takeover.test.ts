@@ -12,6 +12,7 @@ import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';
 import { openSink, type SinkPlace } from '../faults/sink.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { submit } from '../submit.ts';
+import { masterRows } from '../master-rows.ts';
 
 const runner = fileURLToPath(new URL('../../src/commands/run.ts', import.meta.url));
 const sender = 'bob@client.example.test';
@@ -42,15 +43,7 @@ const masterCf = ({ short, long }: System['ports']): string => `127.0.0.1:${shor
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 cleanup-long unix n - n - 0 cleanup -o enable_long_queue_ids=yes
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-smtp unix - - n - - smtp
-error unix - - n - - error
-retry unix - - n - - error
-showq unix n - n - - showq
+${masterRows('qmgr rewrite bounce defer trace smtp error retry showq')}
 `;
 
 /** What Debian's Postfix wants to talk to, and this release of ours has not. */

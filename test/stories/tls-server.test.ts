@@ -12,21 +12,12 @@ import { after, before, test } from 'node:test';
 import { instanceAccounts } from '../../tools/accounts.mjs';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { fingerprintOf, makePair, noOpenssl, Talk, type Pair } from '../tls-scene.ts';
+import { masterRows } from '../master-rows.ts';
 
 const skip = noOpenssl;
 const options = { skip };
 
-const otherRows = `cleanup unix n - n - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - n - - trivial-rewrite
-bounce unix - - n - 0 bounce
-defer unix - - n - 0 bounce
-trace unix - - n - 0 bounce
-error unix - - n - - error
-retry unix - - n - - error
-virtual unix - n n - - virtual
-anvil unix - - n - 1 anvil
-tlsmgr unix - - n 1000? 1 tlsmgr
+const otherRows = `${masterRows('cleanup qmgr rewrite bounce defer trace error retry virtual anvil tlsmgr')}
 `;
 
 /** Doors of one mail system, by what is special about them. */

@@ -41,13 +41,16 @@ export function twinOf(name: string): string | undefined {
   return twin !== undefined && cardOf(twin) ? twin : undefined;
 }
 
-const prose = new Map<string, readonly Block[]>();
+let prose: ReadonlyMap<string, readonly Block[]> | undefined;
+
+function allProse(): ReadonlyMap<string, readonly Block[]> {
+  return (prose ??= readProse());
+}
 
 function proseOf(name: string): readonly Block[] {
-  if (prose.size === 0) for (const [key, blocks] of readProse()) prose.set(key, blocks);
   const twin = twinOf(name);
-  if (!prose.has(name) && twin !== undefined) return [{ is: 'paragraph', text: `The same as \`${twin}\`, for the lmtp(8) client.` }];
-  return prose.get(name) ?? [];
+  if (!allProse().has(name) && twin !== undefined) return [{ is: 'paragraph', text: `The same as \`${twin}\`, for the lmtp(8) client.` }];
+  return allProse().get(name) ?? [];
 }
 
 /** The first sentence. */
@@ -98,6 +101,6 @@ function familySection([name, blocks]: [string, readonly Block[]]): string {
 
 /** All parameters in the order of their names. */
 export function parameterSections(): string {
-  const families = [...readProse()].filter(([name]) => !cardOf(name));
+  const families = [...allProse()].filter(([name]) => !cardOf(name));
   return parameterNames().map(parameterSection).join('') + families.map(familySection).join('');
 }

@@ -5,20 +5,17 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 import type { Configuration } from '../../config/configuration.ts';
+import { configuredLog } from '../../config/log-target.ts';
 import { connectDatagram } from '../../host/sockets.ts';
 import type { LogSink, Severity } from '../../log/log.ts';
-import { openLogTarget, sinkOf } from '../../log/target.ts';
+import { sinkOf } from '../../log/target.ts';
 import { fileTime } from '../../log/timestamp.ts';
 
 export function openMailLog(config: Configuration, warn: (text: string) => void): LogSink {
-  const file = config.get('maillog_file');
   try {
-    return sinkOf(openLogTarget({
-      file, prefixes: config.get('maillog_file_prefixes'), permissions: config.get('maillog_file_permissions'),
-      facility: config.get('syslog_facility'), hostname: config.get('myhostname'),
-    }), 'command');
+    return sinkOf(configuredLog(config), 'command');
   } catch (error) {
-    const service = file === '' ? undefined : ServiceSink.open(config);
+    const service = config.get('maillog_file') === '' ? undefined : ServiceSink.open(config);
     if (service === undefined) warn((error as Error).message);
     return service ?? { write: () => undefined, flush: () => undefined };
   }

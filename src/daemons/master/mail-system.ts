@@ -6,11 +6,12 @@
  */
 import { closeSync } from 'node:fs';
 import { Configuration } from '../../config/configuration.ts';
+import { configuredLog } from '../../config/log-target.ts';
 import type { MasterRow } from '../../config/master-cf.ts';
 import { createLog, type Exit, type Log, type LogSink } from '../../log/log.ts';
 import { parseLogLine } from '../../log/line.ts';
 import { FileSink } from '../../log/sinks.ts';
-import { openLogTarget, sinkOf, type LogTarget } from '../../log/target.ts';
+import { sinkOf, type LogTarget } from '../../log/target.ts';
 import type { Clock } from '../../server/clock.ts';
 import { writeSendmailSocket } from '../../server/sendmail-socket.ts';
 import { Crews } from './crews.ts';
@@ -140,7 +141,7 @@ export class MailSystem {
 
   #reopenLog(settings: MasterSettings): void {
     const before = this.#target;
-    this.#target = openTarget(settings.config);
+    this.#target = configuredLog(settings.config);
     this.#sink.flush();
     this.#sink = sinkOf(this.#target);
     this.#log = masterLog(this.#sink, settings, this.#options.exit);
@@ -223,13 +224,6 @@ export class MailSystem {
     const alone = this.#candidates.filter(({ row }) => rowKey(row) === key).map((candidate) => ({ ...candidate, apart: true }));
     for (const placement of place(alone, this.#settings.placement)) this.#crews.add(placement, throttled);
   }
-}
-
-export function openTarget(config: Configuration): LogTarget {
-  return openLogTarget({
-    file: config.get('maillog_file'), prefixes: config.get('maillog_file_prefixes'), permissions: config.get('maillog_file_permissions'),
-    facility: config.get('syslog_facility'), hostname: config.get('myhostname'),
-  });
 }
 
 export function masterLog(sink: LogSink, settings: MasterSettings, exit: Exit): Log {

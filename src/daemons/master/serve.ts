@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { Configuration, configDirectory } from '../../config/configuration.ts';
+import { configuredLog } from '../../config/log-target.ts';
 import { asUser } from '../../host/identity.ts';
 import { errorText } from '../../host/libc.ts';
 import { trimMemory } from '../../host/memory.ts';
@@ -15,7 +16,7 @@ import { StderrSink, TeeSink } from '../../log/sinks.ts';
 import { sinkOf } from '../../log/target.ts';
 import { systemClock } from '../../server/clock.ts';
 import { isMasterRunning, takeMasterLock } from '../../server/master-lock.ts';
-import { MailSystem, masterLog, openTarget } from './mail-system.ts';
+import { MailSystem, masterLog } from './mail-system.ts';
 import type { MasterOptions } from './options.ts';
 import { masterSettings, type MasterSettings } from './settings.ts';
 import { readyDescriptor } from './start-monitor.ts';
@@ -39,7 +40,7 @@ function exit(status: number): never {
 /** The status to end with; undefined: master runs on. */
 export function serve(options: MasterOptions, early: Log): number | undefined {
   const settings = loadSettings(options, early);
-  const target = tryOr(() => openTarget(settings.config), (error) => early.fatal(error.message));
+  const target = tryOr(() => configuredLog(settings.config), (error) => early.fatal(error.message));
   // Until master serves, whoever started it by hand sees on standard error what goes wrong: a copy that no child inherits.
   const screen = dup(2);
   const sink = sinkOf(target);
