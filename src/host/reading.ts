@@ -12,12 +12,13 @@ const blockSize = 64 << 10;
 /** What is larger has memory of its own. */
 const largeRead = blockSize >> 2;
 
-const desk = Buffer.allocUnsafeSlow(deskSize);
+/** Where reads arrive. */
+export const desk = Buffer.allocUnsafeSlow(deskSize);
 let block = Buffer.allocUnsafeSlow(blockSize);
 let used = 0;
 
 /** The first `length` bytes on the desk, taken off it. */
-function taken(length: number): Buffer {
+export function taken(length: number): Buffer {
   if (length > largeRead) return Buffer.from(desk.subarray(0, length));
   if (used + length > blockSize) {
     block = Buffer.allocUnsafeSlow(blockSize);
@@ -36,16 +37,21 @@ export const sharedReads: Pick<net.SocketConstructorOpts, 'onread'> = { onread: 
 
 interface ServerHandle { onconnection?: (status: number, client: object | undefined) => void }
 
+/** A socket with shared reads on a handle of Node's (see takeHandles). */
+export function sharedSocket(handle: object): net.Socket {
+  return new net.Socket({ ...sharedReads, handle, allowHalfOpen: true, readable: true, writable: true } as net.SocketConstructorOpts);
+}
+
 /**
- * Let a listening server make sockets with shared reads. Node has no option for that: where the server is not as we know it, its
- * sockets are Node's own, and 'connection' tells of them as before.
+ * What a listening server accepts comes as Node's handles instead of sockets: Node has no option for shared reads there. Where the server is
+ * not as we know it, its sockets are Node's own, and 'connection' tells of them as before.
  */
-export function shareReads(server: net.Server, accepted: (socket: net.Socket) => void): void {
+export function takeHandles(server: net.Server, accepted: (handle: object) => void): void {
   const handle = (server as unknown as { _handle?: ServerHandle | null })._handle;
   const usual = handle?.onconnection;
   if (!handle || typeof usual !== 'function') return;
   handle.onconnection = function (status, client) {
     if (status !== 0 || client === undefined) return usual.call(this, status, client);
-    accepted(new net.Socket({ ...sharedReads, handle: client, allowHalfOpen: true, readable: true, writable: true } as net.SocketConstructorOpts));
+    accepted(client);
   };
 }

@@ -7,6 +7,7 @@
 import { constants } from 'node:os';
 import net from 'node:net';
 import { sharedReads } from '../host/reading.ts';
+import { connectLean, leanSockets, type PeerSocket } from '../host/lean-socket.ts';
 import { errnoText, errorText } from '../host/libc.ts';
 import type { Ticker } from './ticker.ts';
 
@@ -27,7 +28,27 @@ export interface ConnectTrouble {
   readonly text: string;
 }
 
-export type Connected = { readonly socket: net.Socket } | { readonly trouble: ConnectTrouble };
+export type Connected<Socket extends PeerSocket = net.Socket> = { readonly socket: Socket } | { readonly trouble: ConnectTrouble };
+
+/** As connectInet, for who needs no more of a socket than a pump does. */
+export function connectPeer(address: string, port: number, options: ConnectOptions): Promise<Connected<PeerSocket>> {
+  if (!leanSockets || (options.bindAddress ?? '') !== '' || net.isIP(address) === 0 || address.includes('%')) return connectInet(address, port, options);
+  return new Promise((resolve) => {
+    const { ticker, timeout } = options;
+    const failed = (errno: number, code: string): void => {
+      timer?.cancel();
+      resolve({ trouble: { code, text: errnoText(errno) } });
+    };
+    const attempt = connectLean(address, port, (socket) => {
+      timer?.cancel();
+      resolve({ socket });
+    }, failed);
+    const timer = timeout > 0 ? ticker.after(timeout * 1000, () => {
+      attempt.cancel();
+      failed(constants.errno.ETIMEDOUT, 'ETIMEDOUT');
+    }) : undefined;
+  });
+}
 
 export async function connectInet(address: string, port: number, options: ConnectOptions): Promise<Connected> {
   const { bindAddress = '', bindEnforce = false, warn = () => {} } = options;

@@ -6,6 +6,7 @@
  * and rejects when `perform` or the machine threw. Trouble of the socket is the end of the peer, never an exception.
  */
 import type net from 'node:net';
+import { fullSocket, type PeerSocket } from '../host/lean-socket.ts';
 import type { Machine } from '../protocol/machine.ts';
 import { isPending } from '../text/maybe.ts';
 import type { MaybePromise } from '../text/maybe.ts';
@@ -17,7 +18,7 @@ type Delay = { readonly kind: 'delay'; readonly milliseconds: number };
 type Performed<Step> = Exclude<Step, Send | Delay>;
 
 export interface PumpOptions<Step extends { readonly kind: string }> {
-  readonly socket: net.Socket;
+  readonly socket: PeerSocket;
   readonly machine: Machine<Step>;
   readonly ticker: Ticker;
   readonly perform: (step: Performed<Step>) => MaybePromise<void>;
@@ -37,7 +38,7 @@ export class Pump<Step extends { readonly kind: string }> {
   /** The stream is gone. */
   readonly closed: Promise<void>;
   private readonly options: PumpOptions<Step>;
-  private socket: net.Socket;
+  private socket: PeerSocket;
   private timer: { cancel(): void } | undefined;
   private timerDue = Number.POSITIVE_INFINITY;
   private pending = false;
@@ -100,7 +101,7 @@ export class Pump<Step extends { readonly kind: string }> {
   }
 
   /** Go on over another stream (TLS over the first). */
-  adopt(socket: net.Socket): void {
+  adopt(socket: PeerSocket): void {
     this.detach();
     this.socket = socket;
     this.attach();
@@ -109,10 +110,12 @@ export class Pump<Step extends { readonly kind: string }> {
   /** Let go of the stream without closing it: nothing is read or reported any more. */
   detach(): net.Socket {
     const { socket } = this;
-    socket.off('data', this.onData).off('end', this.onEnd).off('error', nothing).off('close', this.onClose).off('drain', this.onDrain);
+    socket.off('data', this.onData);
+    socket.off('end', this.onEnd);
+    socket.off('close', this.onClose);
+    socket.off('drain', this.onDrain);
     this.drains = false;
-    socket.on('error', nothing);
-    return socket;
+    return fullSocket(socket);
   }
 
   /** Hang up at once. */
@@ -149,7 +152,10 @@ export class Pump<Step extends { readonly kind: string }> {
   private attach(): void {
     const { socket } = this;
     // `close` follows every error; what it was changes nothing for the machine.
-    socket.on('data', this.onData).on('end', this.onEnd).on('error', nothing).on('close', this.onClose);
+    socket.on('error', nothing);
+    socket.on('end', this.onEnd);
+    socket.on('close', this.onClose);
+    socket.on('data', this.onData);
     if (socket.destroyed) this.onClose();
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import test from 'node:test';
+import type { PeerSocket } from '../host/lean-socket.ts';
 import { listenInet } from '../host/sockets.ts';
 import { createLog } from '../log/log.ts';
 import { Acceptor, type ServerEnd } from './acceptor.ts';
@@ -24,7 +25,7 @@ for (const [address, connectTo, want] of [
   test(`a listener bound to ${address} ${want === undefined ? 'leaves it to the socket to tell where the client came in' : 'tells where its clients come in'}`, async (t) => {
     const port = await freePort();
     const fd = listenInet(address, port, 10);
-    const came = new Promise<{ socket: net.Socket; end: ServerEnd | undefined }>((resolve) => {
+    const came = new Promise<{ socket: PeerSocket; end: ServerEnd | undefined }>((resolve) => {
       const acceptor = new Acceptor({ descriptors: [fd], limit: 0, log, clock: systemClock, client: (socket, end) => resolve({ socket, end }), full: () => undefined });
       acceptor.start();
       t.after(() => acceptor.close());

@@ -7,7 +7,8 @@
 import net from 'node:net';
 import { closeSync } from 'node:fs';
 import { dup } from '../host/descriptors.ts';
-import { shareReads } from '../host/reading.ts';
+import { isTcpHandle, LeanSocket, type PeerSocket } from '../host/lean-socket.ts';
+import { sharedSocket, takeHandles } from '../host/reading.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock, Timer } from './clock.ts';
 
@@ -21,7 +22,9 @@ export interface AcceptorOptions {
   readonly log: Log;
   readonly clock: Clock;
   /** A client has come; call `gone()` once for each. */
-  readonly client: (socket: net.Socket, serverEnd: ServerEnd | undefined) => void;
+  readonly client: (socket: PeerSocket, serverEnd: ServerEnd | undefined) => void;
+  /** Sockets may be lean ones. */
+  readonly lean?: boolean;
   /** The limit is reached. */
   readonly full: () => void;
 }
@@ -86,10 +89,10 @@ export class Acceptor {
     server.on('connection', (socket) => this.#accepted(socket, serverEnd));
     server.on('error', (error) => this.#failed(error));
     server.listen({ fd: dup(fd) });
-    shareReads(server, (socket) => this.#accepted(socket, serverEnd));
+    takeHandles(server, (handle) => this.#accepted(this.#options.lean && isTcpHandle(handle) ? new LeanSocket(handle) : sharedSocket(handle), serverEnd));
   }
 
-  #accepted(socket: net.Socket, serverEnd: ServerEnd | undefined): void {
+  #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined): void {
     socket.on('error', ignore);
     this.#clients++;
     if (this.#full()) {

@@ -5,6 +5,7 @@
  * daemon may keep state in module variables: all state belongs to the service that `open` returns.
  */
 import type net from 'node:net';
+import type { PeerSocket } from '../host/lean-socket.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { MasterRow } from '../config/master-cf.ts';
 import type { Log } from '../log/log.ts';
@@ -37,8 +38,8 @@ export interface DaemonCard {
 }
 
 /** One client that is being served: its log carries the slot's number (pid * 10000 + slot when clients share a process). */
-export interface Session {
-  readonly socket: net.Socket;
+export interface Session<Socket extends PeerSocket = net.Socket> {
+  readonly socket: Socket;
   readonly log: Log;
   readonly slot: number;
   /** Where the client came in, when the listener is bound to one address. */
@@ -77,6 +78,8 @@ export interface Tools {
 export interface Service {
   /** A client of a stream service. Resolves when the client has been served; the skeleton closes the socket then. */
   client?(session: Session): Promise<void>;
+  /** Instead of `client`, for a service that needs no more of its sockets than a pump does. */
+  stranger?(session: Session<PeerSocket>): Promise<void>;
   /** A few bytes from someone who wants to wake this service up; also called with 'W' by master's wakeup timer. */
   trigger?(request: Buffer): void;
   /** A datagram, for a row of type unix-dgram. Several may come in a turn of the loop; what is longer than 4096 bytes is cut. */

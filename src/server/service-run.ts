@@ -5,11 +5,12 @@
  * serve starts when the lock is free.
  */
 import type net from 'node:net';
+import { fullSocket, type PeerSocket } from '../host/lean-socket.ts';
 import type { Log } from '../log/log.ts';
 import { Acceptor, type ServerEnd } from './acceptor.ts';
 import type { Clock } from './clock.ts';
 import { Datagrams } from './datagrams.ts';
-import type { RequestSlots, Service } from './daemon.ts';
+import type { RequestSlots, Service, Session } from './daemon.ts';
 import type { Ending } from './ending.ts';
 import type { LoneLock } from './lone-lock.ts';
 import type { ServiceOrder } from './order.ts';
@@ -62,7 +63,7 @@ export class ServiceRun {
     const { descriptors, limit } = order;
     this.#acceptor = order.row.type === 'unix-dgram' ? new Datagrams({ descriptors, log, datagram: (bytes) => this.#datagram(bytes) }) : new Acceptor({
       descriptors, limit, log, clock: host.clock,
-      client: (socket, serverEnd) => this.#accepted(socket, serverEnd),
+      client: (socket, serverEnd) => this.#accepted(socket, serverEnd), lean: service.stranger !== undefined,
       full: () => this.#full(),
     });
     this.#requests = requestSlots(limit, log, host);
@@ -125,9 +126,10 @@ export class ServiceRun {
     for (const request of this.#triggers.splice(0)) this.#trigger(request);
   }
 
-  #accepted(socket: net.Socket, serverEnd: ServerEnd | undefined): void {
-    if (this.#service.client !== undefined) this.#session(socket, serverEnd);
-    else this.#triggered(socket);
+  #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined): void {
+    const { stranger, client } = this.#service;
+    if (stranger !== undefined || client !== undefined) this.#session(socket, serverEnd);
+    else this.#triggered(fullSocket(socket));
   }
 
   // STRESS_README: only where strangers come in, and where more than one client is served.
@@ -142,7 +144,7 @@ export class ServiceRun {
     this.#host.used(this);
   }
 
-  #session(socket: net.Socket, serverEnd: ServerEnd | undefined): void {
+  #session(socket: PeerSocket, serverEnd: ServerEnd | undefined): void {
     const { slots, numbered, ending } = this.#host;
     const slot = slots.take();
     const log = numbered ? this.#log.numbered(sessionNumber(process.pid, slot)) : this.#log;
@@ -157,16 +159,18 @@ export class ServiceRun {
     });
   }
 
-  async #serve(session: Parameters<NonNullable<Service['client']>>[0]): Promise<void> {
+  async #serve(session: Session<PeerSocket>): Promise<void> {
+    const { stranger } = this.#service;
     try {
-      await this.#service.client!(session);
+      if (stranger !== undefined) await stranger.call(this.#service, session);
+      else await this.#service.client!({ ...session, socket: fullSocket(session.socket) });
     } catch (error) {
       session.log.warning(`${this.order.row.program}: session ended by an unexpected error: ${(error as Error).stack ?? String(error)}`);
       session.socket.destroy();
     }
   }
 
-  #farewell(socket: net.Socket): void {
+  #farewell(socket: PeerSocket): void {
     if (socket.destroyed) return;
     const timer = this.#host.clock.after(farewell, () => socket.destroy(), true);
     socket.on('close', () => timer.cancel());

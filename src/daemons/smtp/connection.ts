@@ -7,7 +7,7 @@
  * time, in order, each awaited before the next.
  */
 import tls from 'node:tls';
-import type net from 'node:net';
+import type { PeerSocket } from '../../host/lean-socket.ts';
 import { Pump } from '../../network/pump.ts';
 import type { Ticker } from '../../network/ticker.ts';
 import { SmtpClient } from '../../protocol/smtp-client/session.ts';
@@ -74,7 +74,7 @@ export class Connection {
   /** Called when the server ends a connection that nobody uses. */
   onGone = (): void => {};
 
-  constructor(socket: net.Socket, options: ClientOptions, ticker: Ticker, log: Log) {
+  constructor(socket: PeerSocket, options: ClientOptions, ticker: Ticker, log: Log) {
     this.options = options;
     this.log = log;
     this.ticker = ticker;

@@ -5,7 +5,8 @@
  */
 import { tcpPort } from '../../config/tcp-ports.ts';
 import type { Log } from '../../log/log.ts';
-import { connectInet, connectUnix } from '../../network/connect.ts';
+import type { PeerSocket } from '../../host/lean-socket.ts';
+import { connectPeer, connectUnix } from '../../network/connect.ts';
 import type { Connected } from '../../network/connect.ts';
 import { domainAddresses, hostAddresses, serviceAddresses } from '../../network/destination.ts';
 import type { DestinationTools, Destinations, HostAddress, Why } from '../../network/destination.ts';
@@ -132,7 +133,7 @@ export class Hops {
 
   async openInet(to: HostAddress, site: Site, options: ClientOptions, log: Log): Promise<Opened> {
     const { settings: { bind, connectTimeout }, ticker } = this.tools;
-    const connected = await connectInet(to.address, to.port || site.port, {
+    const connected = await connectPeer(to.address, to.port || site.port, {
       ticker, timeout: connectTimeout, bindAddress: bind[to.family], bindEnforce: bind.enforce,
       warn: (text) => log.warning(`smtp_connect_addr: ${text}`),
     });
@@ -143,7 +144,7 @@ export class Hops {
     return this.opened(await connectUnix(path, { ticker: this.tools.ticker, timeout: this.tools.settings.connectTimeout }), options, log);
   }
 
-  private opened(connected: Connected, options: ClientOptions, log: Log): Opened {
+  private opened(connected: Connected<PeerSocket>, options: ClientOptions, log: Log): Opened {
     if ('socket' in connected) return { connection: new Connection(connected.socket, options, this.tools.ticker, log) };
     const { code, text } = connected.trouble;
     if (code === 'BIND') return { why: { status: '4.4.0', reason: text } };

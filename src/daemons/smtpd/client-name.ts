@@ -5,7 +5,7 @@
  * An answer is remembered for a few seconds, so that a busy client is described without waiting; one that came of trouble is not.
  * RFC 7001 section 3 (iprev); smtpd_peername_lookup switches it off.
  */
-import type net from 'node:net';
+import type { PeerSocket } from '../../host/lean-socket.ts';
 import { reverseName, type Dns } from '../../network/dns.ts';
 import type { HostsFile } from '../../network/hosts-file.ts';
 import { lookupNative } from '../../network/native-lookup.ts';
@@ -50,7 +50,7 @@ export class ClientNames {
     this.#sources = sources;
   }
 
-  describe(socket: net.Socket, serverEnd?: ServerEnd): MaybePromise<Client> {
+  describe(socket: PeerSocket, serverEnd?: ServerEnd): MaybePromise<Client> {
     const address = plainAddress(socket.remoteAddress ?? '');
     const port = String(socket.remotePort ?? '');
     const server = { address: plainAddress(serverEnd?.address ?? socket.localAddress ?? ''), port: serverEnd?.port ?? socket.localPort ?? '' };

@@ -4,7 +4,7 @@
  * A message is accepted only when cleanup says that it is durable. Trouble of ours is a temporary failure for the client
  * and a warning in the log; a throw ends this session and no other.
  */
-import type net from 'node:net';
+import { fullSocket, type PeerSocket } from '../../host/lean-socket.ts';
 import type { CleanupReply } from '../../ipc/cleanup.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
@@ -93,7 +93,7 @@ export class Conversation {
   readonly #machine: SmtpServerSession;
   readonly #state: AccessState;
   readonly #counts: ClientCounts;
-  readonly #socket: net.Socket;
+  readonly #socket: PeerSocket;
   /** None before the handshake of wrapper mode. */
   #pump: Pump<SmtpServerStep> | undefined;
   readonly #encryption: Encryption;
@@ -102,7 +102,7 @@ export class Conversation {
   /** The client has gone: an answer that comes now must not begin anything. */
   #isGone = false;
 
-  constructor(session: Session, client: Client, hall: Hall) {
+  constructor(session: Session<PeerSocket>, client: Client, hall: Hall) {
     this.#hall = hall;
     this.#log = session.log;
     this.#state = freshState(client, session.log);
@@ -176,7 +176,7 @@ export class Conversation {
     return { accept: false, reply: noCleanup };
   }
 
-  #converse(socket: net.Socket): Pump<SmtpServerStep> {
+  #converse(socket: PeerSocket): Pump<SmtpServerStep> {
     const { ticker } = this.#hall;
     return new Pump({ socket, machine: this.#machine, ticker, pauseWhenFull: true, perform: (step) => this.#perform(step) });
   }
@@ -188,7 +188,7 @@ export class Conversation {
   }
 
   async #wrapped(): Promise<Pump<SmtpServerStep> | undefined> {
-    const socket = await this.#encryption.wrap(this.#socket);
+    const socket = await this.#encryption.wrap(fullSocket(this.#socket));
     return socket === undefined ? undefined : this.#converse(socket);
   }
 

@@ -6,6 +6,7 @@
 import { overriddenFlags } from '../../ipc/override-options.ts';
 import { resolveFlag } from '../../ipc/rewrite.ts';
 import type { Clock } from '../../server/clock.ts';
+import type { PeerSocket } from '../../host/lean-socket.ts';
 import { zoneAt } from '../../host/zone.ts';
 import { HostsFile } from '../../network/hosts-file.ts';
 import { Resolver } from '../../network/resolver.ts';
@@ -69,11 +70,11 @@ function open(tools: Tools): Promise<Service> {
   const hosts = new HostsFile('/etc/hosts', tools.clock);
   const names = new ClientNames({ dns, hosts, ticker: tools.clock, warn: (text) => tools.log.warning(text), enabled: view.smtpd_peername_lookup });
   const hall = openHall(tools, context, dns, hosts);
-  const serve = (session: Session, client: Client): Promise<void> => new Conversation(session, client, hall).served();
+  const serve = (session: Session<PeerSocket>, client: Client): Promise<void> => new Conversation(session, client, hall).served();
   const service: Service = {
     start: () => hall.tls.start(),
     drain: () => hall.tls.close(),
-    client(session) {
+    stranger(session) {
       const client = names.describe(session.socket, session.serverEnd);
       return isPending(client) ? client.then((late) => serve(session, late)) : serve(session, client);
     },

@@ -1,0 +1,403 @@
+/**
+ * TCP sockets without the machinery of Node's streams, for those who serve thousands of short sessions: the same handle, memory for
+ * reads that is shared (reading.ts), writes that go straight to the kernel, and of the events of a net.Socket only what a pump hears.
+ *
+ * It behaves as a net.Socket with `allowHalfOpen` does, as far as it goes: nothing is read before `data` is heard or while paused, what the
+ * kernel does not take waits (`writableLength`) and leaves in order, `drain` tells when it has left, and `close` comes once, after
+ * everything else. Nothing is ever thrown for what a peer does: trouble is `close`. `fullSocket` makes a net.Socket of it, for whoever wants
+ * more (TLS); to end the lean one is to end that one then. Where Node is not as we know it (`leanSockets` is false), there are none.
+ */
+import net from 'node:net';
+import { getSystemErrorName } from 'node:util';
+import { desk, sharedReads, taken } from './reading.ts';
+
+type Listener = (...values: any[]) => void;
+type Written = Buffer | string;
+
+interface WriteRequest { oncomplete: (this: WriteRequest, status: number) => void; owner: LeanSocket; length: number; kept: unknown }
+interface Ends { address?: string; port?: number }
+
+/** node's TCPWrap. */
+interface Handle {
+  owner: LeanSocket;
+  onread: (this: Handle) => void;
+  useUserBuffer(buffer: Buffer): void;
+  readStart(): number;
+  readStop(): number;
+  writeLatin1String(request: WriteRequest, text: string): number;
+  writeBuffer(request: WriteRequest, bytes: Buffer): number;
+  writev(request: WriteRequest, pieces: readonly unknown[], allBuffers: boolean): number;
+  getpeername(ends: Ends): number;
+  getsockname(ends: Ends): number;
+  setNoDelay(on: boolean): number;
+  connect(request: ConnectRequest, address: string, port: number): number;
+  connect6(request: ConnectRequest, address: string, port: number): number;
+  close(closed: () => void): void;
+}
+interface ConnectRequest { oncomplete: (status: number) => void }
+
+interface Bindings {
+  readonly state: Int32Array;
+  readonly atRead: number;
+  readonly atAsync: number;
+  readonly WriteWrap: new () => WriteRequest;
+  readonly TCP: new (kind: number) => Handle;
+  readonly TCPConnectWrap: new () => ConnectRequest;
+}
+
+/** Node's own parts below net.Socket. No release promises them, so each is looked for. */
+function findBindings(): Bindings | undefined {
+  try {
+    const binding = (process as unknown as { binding(name: string): Record<string, any> }).binding;
+    const stream = binding('stream_wrap');
+    const tcp = binding('tcp_wrap');
+    const { streamBaseState: state, kReadBytesOrError: atRead, kLastWriteWasAsync: atAsync, WriteWrap } = stream;
+    const { TCP, TCPConnectWrap } = tcp;
+    const methods = ['useUserBuffer', 'readStart', 'readStop', 'writeLatin1String', 'writeBuffer', 'writev', 'getpeername', 'getsockname', 'setNoDelay', 'connect', 'connect6', 'close'];
+    const isKnown = state instanceof Int32Array && typeof atRead === 'number' && typeof atAsync === 'number'
+      && [WriteWrap, TCP, TCPConnectWrap].every((one) => typeof one === 'function') && methods.every((name) => typeof TCP.prototype[name] === 'function');
+    return isKnown ? { state, atRead, atAsync, WriteWrap, TCP, TCPConnectWrap } as Bindings : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const node = findBindings();
+
+/** Can there be any? */
+export const leanSockets = node !== undefined;
+
+/** Can this handle, which a server accepted, become one? Those of UNIX-domain sockets cannot. */
+export function isTcpHandle(handle: object): boolean {
+  return node !== undefined && handle instanceof node.TCP;
+}
+
+/** What a net.Socket likes to keep waiting, too. */
+const waitingLimit = 64 << 10;
+const endOfFile = -4095;
+
+function readSome(this: Handle): void {
+  this.owner.read(node!.state[node!.atRead]!);
+}
+
+function writeDone(this: WriteRequest, status: number): void {
+  this.owner.written(this.length, status);
+}
+
+/** A request that the kernel answered at once serves the next write too. */
+let spare: WriteRequest | undefined;
+
+function request(): WriteRequest {
+  const found = spare ?? new node!.WriteWrap();
+  spare = undefined;
+  return found;
+}
+
+export class LeanSocket implements PeerSocket {
+  writableEnded = false;
+  /** Bytes that the kernel has not taken yet. */
+  writableLength = 0;
+  writableNeedDrain = false;
+  readonly #handle: Handle;
+  #data: ((bytes: Buffer) => void) | undefined;
+  #listeners: { readonly event: string; readonly listener: Listener }[] = [];
+  #isOver = false;
+  /** What goes on in this one's place. */
+  #heir: net.Socket | undefined;
+  #reading = false;
+  #paused = false;
+  #readEnded = false;
+  #corks = 0;
+  #held: Written[] = [];
+  /** Called when everything written has left, or never will. */
+  #emptied: (() => void)[] = [];
+  #ends: { peer?: Ends; own?: Ends } = {};
+
+  /** `handle`: a connected TCPWrap that nobody else uses. */
+  constructor(handle: object) {
+    this.#handle = handle as Handle;
+    this.#handle.owner = this;
+    this.#handle.onread = readSome;
+    this.#handle.useUserBuffer(desk);
+  }
+
+  get destroyed(): boolean {
+    return this.#heir === undefined ? this.#isOver : this.#heir.destroyed;
+  }
+
+  get writable(): boolean {
+    return !this.#isOver && !this.writableEnded;
+  }
+
+  get remoteAddress(): string | undefined { return this.#peer().address; }
+  get remotePort(): number | undefined { return this.#peer().port; }
+  get localAddress(): string | undefined { return this.#own().address; }
+  get localPort(): number | undefined { return this.#own().port; }
+
+  on(event: string, listener: Listener): this {
+    if (this.#heir !== undefined) this.#heir.on(event, listener);
+    else if (event === 'data') {
+      this.#data = listener;
+      if (!this.#paused) this.#read();
+    } else if (event !== 'error') this.#listeners.push({ event, listener });
+    return this;
+  }
+
+  once(event: string, listener: Listener): this {
+    const first = (...values: any[]): void => {
+      this.off(event, first);
+      listener(...values);
+    };
+    return this.on(event, first);
+  }
+
+  off(event: string, listener: Listener): this {
+    if (event === 'data') {
+      if (this.#data === listener) this.#data = undefined;
+    } else {
+      const at = this.#listeners.findIndex((one) => one.event === event && one.listener === listener);
+      if (at >= 0) this.#listeners.splice(at, 1);
+    }
+    return this;
+  }
+
+  pause(): this {
+    this.#paused = true;
+    if (this.#reading) this.#handle.readStop();
+    this.#reading = false;
+    return this;
+  }
+
+  resume(): this {
+    this.#paused = false;
+    if (this.#data !== undefined) this.#read();
+    return this;
+  }
+
+  /** False: more waits than is good. `left` is called when this and all before it has left (or never will). */
+  write(bytes: Written, left?: 'latin1' | (() => void)): boolean {
+    if (typeof left === 'function') this.#whenEmpty(left);
+    if (!this.writable || bytes.length === 0) return this.writable;
+    if (this.#corks > 0) {
+      this.#held.push(bytes);
+      this.writableLength += bytes.length;
+    } else this.#write(bytes);
+    return this.#hasRoom();
+  }
+
+  cork(): void {
+    this.#corks++;
+  }
+
+  uncork(): void {
+    if (this.#corks > 0) this.#corks--;
+    if (this.#corks === 0) this.#uncorked();
+  }
+
+  /** Nothing more is written. `left` is called when all has left, or never will. */
+  end(left: () => void = nothing): this {
+    this.#corks = 0;
+    this.#uncorked();
+    this.writableEnded = true;
+    this.#whenEmpty(left);
+    return this;
+  }
+
+  destroySoon(): void {
+    if (this.#heir !== undefined) this.#heir.destroySoon();
+    else this.end(() => this.destroy());
+  }
+
+  destroy(): this {
+    if (this.#heir !== undefined) this.#heir.destroy();
+    else if (!this.#isOver) this.#close();
+    return this;
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    this.#reading = false;
+    this.#handle.close(() => this.#closed());
+  }
+
+  /** Node's own kind of socket takes this one's place: this one hears and writes nothing more. Its reads begin when it is listened to. */
+  succeed(): net.Socket {
+    if (this.#heir !== undefined) return this.#heir;
+    if (this.#isOver) return new net.Socket().destroy();
+    this.pause();
+    this.#corks = 0;
+    this.#uncorked();
+    this.#data = undefined;
+    this.#listeners = [];
+    this.#isOver = this.writableEnded = true;
+    this.#heir = new net.Socket({ ...sharedReads, handle: this.#handle as object, allowHalfOpen: true, readable: true, writable: true, manualStart: true } as net.SocketConstructorOpts);
+    return this.#heir.on('error', nothing);
+  }
+
+  /** For the handle alone: so many bytes lie on the desk; negative: no more come. */
+  read(length: number): void {
+    if (length > 0) return this.#data?.(taken(length));
+    if (length === 0 || this.#isOver || this.#readEnded) return;
+    if (length !== endOfFile) return void this.destroy();
+    this.#readEnded = true;
+    this.#emit('end');
+  }
+
+  /** For the handle alone: what had to wait has left. */
+  written(length: number, status: number): void {
+    if (status < 0) return void this.destroy();
+    this.#left(length);
+  }
+
+  #read(): void {
+    if (this.#reading || this.#isOver || this.#readEnded) return;
+    this.#reading = true;
+    if (this.#handle.readStart() < 0) this.destroy();
+  }
+
+  #uncorked(): void {
+    const held = this.#held;
+    if (held.length === 0) return;
+    this.#held = [];
+    for (const piece of held) this.writableLength -= piece.length;
+    if (!this.writable) return;
+    if (held.length === 1) this.#write(held[0]!);
+    else if (held.every((piece) => typeof piece === 'string')) this.#write(held.join(''));
+    else this.#gather(held);
+  }
+
+  #write(bytes: Written): void {
+    const sent = request();
+    const status = typeof bytes === 'string' ? this.#handle.writeLatin1String(sent, bytes) : this.#handle.writeBuffer(sent, bytes);
+    this.#sent(sent, status, bytes.length, bytes);
+  }
+
+  #gather(held: readonly Written[]): void {
+    const pieces = held.map((piece) => (typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece));
+    const sent = request();
+    this.#sent(sent, this.#handle.writev(sent, pieces, true), pieces.reduce((sum, { length }) => sum + length, 0), pieces);
+  }
+
+  #sent(sent: WriteRequest, status: number, length: number, kept: unknown): void {
+    const waits = status === 0 && node!.state[node!.atAsync] !== 0;
+    if (!waits) {
+      spare = sent;
+      if (status < 0) this.destroy();
+      return;
+    }
+    sent.oncomplete = writeDone;
+    sent.owner = this;
+    sent.length = length;
+    sent.kept = kept; // the kernel still reads it
+    this.writableLength += length;
+  }
+
+  #hasRoom(): boolean {
+    if (this.writableLength < waitingLimit) return true;
+    this.writableNeedDrain = true;
+    return false;
+  }
+
+  #left(length: number): void {
+    this.writableLength -= length;
+    if (this.writableLength > 0) return;
+    for (const left of this.#emptied.splice(0)) left();
+    if (!this.writableNeedDrain || this.#isOver) return;
+    this.writableNeedDrain = false;
+    this.#emit('drain');
+  }
+
+  /** Never at once: as with a net.Socket, whoever asks has finished what it is doing. */
+  #whenEmpty(left: () => void): void {
+    if (this.writableLength > 0 && !this.#isOver) this.#emptied.push(left);
+    else queueMicrotask(left);
+  }
+
+  #closed(): void {
+    for (const left of this.#emptied.splice(0)) left();
+    this.#emit('close');
+    this.#listeners = [];
+    this.#data = undefined;
+  }
+
+  #emit(event: string): void {
+    for (const one of [...this.#listeners]) if (one.event === event) one.listener();
+  }
+
+  #peer(): Ends {
+    if (this.#ends.peer === undefined && !this.#isOver) this.#handle.getpeername(this.#ends.peer = {});
+    return this.#ends.peer ?? {};
+  }
+
+  #own(): Ends {
+    if (this.#ends.own === undefined && !this.#isOver) this.#handle.getsockname(this.#ends.own = {});
+    return this.#ends.own ?? {};
+  }
+}
+
+function nothing(): void {}
+
+/** What pumps use of a socket, of either kind. */
+export interface PeerSocket {
+  readonly destroyed: boolean;
+  readonly writable: boolean;
+  readonly writableEnded: boolean;
+  readonly writableLength: number;
+  readonly writableNeedDrain: boolean;
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+  on(event: string, listener: Listener): unknown;
+  once(event: string, listener: Listener): unknown;
+  off(event: string, listener: Listener): unknown;
+  pause(): unknown;
+  resume(): unknown;
+  write(bytes: Written, encoding?: 'latin1'): boolean;
+  write(bytes: Written, left: () => void): boolean;
+  cork(): void;
+  uncork(): void;
+  end(left?: () => void): unknown;
+  destroySoon(): void;
+  destroy(): unknown;
+}
+
+/** Node's own kind of socket on the same connection. */
+export function fullSocket(socket: PeerSocket): net.Socket {
+  return socket instanceof LeanSocket ? socket.succeed() : socket as net.Socket;
+}
+
+export interface LeanConnect {
+  /** Stop trying: neither function is called then. */
+  cancel(): void;
+}
+
+/**
+ * Connect to a numeric address. One of the two is called later, unless the attempt is cancelled. `failed` gets a positive error number and
+ * its name ('ECONNREFUSED').
+ */
+export function connectLean(address: string, port: number, connected: (socket: LeanSocket) => void, failed: (errno: number, code: string) => void): LeanConnect {
+  const handle = new node!.TCP(0);
+  let isOver = false;
+  const over = (then: () => void): void => {
+    if (isOver) return;
+    isOver = true;
+    then();
+  };
+  const close = (): void => handle.close(nothing);
+  const fail = (status: number): void => over(() => {
+    close();
+    failed(-status, getSystemErrorName(status));
+  });
+  const asked = new node!.TCPConnectWrap();
+  asked.oncomplete = (status) => {
+    if (status < 0) return fail(status);
+    over(() => {
+      handle.setNoDelay(true);
+      connected(new LeanSocket(handle));
+    });
+  };
+  const status = address.includes(':') ? handle.connect6(asked, address, port) : handle.connect(asked, address, port);
+  if (status < 0) queueMicrotask(() => fail(status));
+  return { cancel: () => over(close) };
+}
