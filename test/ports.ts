@@ -25,3 +25,11 @@ export async function freePort(): Promise<number> {
   }
   throw new Error('no free port on 127.0.0.1');
 }
+
+/** Does somebody listen there? */
+export function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ host: '127.0.0.1', port });
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false)).on('connect', () => socket.destroy());
+  });
+}

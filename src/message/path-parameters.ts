@@ -5,7 +5,7 @@
  * Postfix's text. Nothing throws.
  */
 import type { PathRefusal } from './smtp-path.ts';
-import { allDigits, allPrintableOrTab, lowerAscii, sameIgnoringCase, startsIgnoringCase } from '../text/ascii.ts';
+import { allDigits, allPrintableOrTab, lowerAscii, printable, sameIgnoringCase, startsIgnoringCase } from '../text/ascii.ts';
 import { decodeUxtext, decodeXtext } from '../text/xtext.ts';
 import { parseDsnNotify, parseDsnRet } from './dsn.ts';
 import { bodyEncoding } from './envelope-names.ts';
@@ -34,7 +34,7 @@ export interface MailParameters {
   dsnRet: number;
   /** decoded; undefined when there was no ENVID */
   dsnEnvid: string | undefined;
-  /** the value of AUTH=, still xtext */
+  /** the value of AUTH=, still xtext, fit for a log; undefined when there was none, or `<>` */
   auth: string | undefined;
   /** two delimiters, or '' for the default ones */
   verp: string | undefined;
@@ -74,7 +74,7 @@ function takeMail(mail: MailParameters, parameter: string, options: ParameterOpt
   else if (word.startsWith('size=')) return takeSize(mail, parameter.slice(5));
   else if (word === 'smtputf8' && options.smtputf8) mail.smtputf8 = true;
   else if (word === 'requiretls' && options.requireTls) mail.requireTls = true;
-  else if (word.startsWith('auth=') && options.auth) mail.auth = parameter.slice(5);
+  else if (word.startsWith('auth=') && options.auth) return takeAuth(mail, parameter.slice(5));
   else if ((word === 'xverp' || word.startsWith('xverp=')) && options.verp) return takeVerp(mail, parameter.slice(6), word === 'xverp', options);
   else if (word.startsWith('ret=')) return takeRet(mail, parameter.slice(4), options);
   else if (word.startsWith('envid=')) return takeEnvid(mail, parameter.slice(6), options);
@@ -87,6 +87,13 @@ function takeSize(mail: MailParameters, value: string): Refused | undefined {
   if (!allDigits(value)) return refuse(501, '5.5.4', 'Bad message size syntax');
   if (BigInt(value.slice(0, 40)) > largestSize) return refuse(552, '5.3.4', 'Message size exceeds file system imposed limit');
   mail.size = Number(value);
+  return undefined;
+}
+
+/** RFC 4954 section 5. `<>`, "nobody that I would vouch for", is as good as nothing said. */
+function takeAuth(mail: MailParameters, value: string): Refused | undefined {
+  if (mail.auth !== undefined) return refuse(503, '5.5.4', 'Error: multiple AUTH= options');
+  if (value !== '<>') mail.auth = printable(value);
   return undefined;
 }
 

@@ -2,7 +2,7 @@
 // release really has. `postconf -a` and `-A` print them.
 
 /** For clients that log in here. */
-export const serverSaslTypes: readonly string[] = [];
+export const serverSaslTypes: readonly string[] = ['cyrus', 'dovecot'];
 
 /** For us where we log in elsewhere. */
 export const clientSaslTypes: readonly string[] = [];

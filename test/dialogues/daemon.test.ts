@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { readDialogues } from './format.ts';
 import { playAll } from './play-socket.ts';
 import { ourRelease, startInstance } from './private-postfix.ts';
-import { needsNames, noNames, surround } from './surroundings.ts';
+import { needsLogins, needsNames, noLogins, noNames, surround } from './surroundings.ts';
 
 const needed = ['master/master.ts', 'smtpd/smtpd.ts', 'cleanup/cleanup.ts', 'trivial-rewrite/trivial-rewrite.ts'];
 const missing = needed.filter((name) => !existsSync(new URL(`../../src/daemons/${name}`, import.meta.url)));
@@ -13,7 +13,8 @@ const skip = missing.length > 0 ? `not there yet: ${missing.join(', ')}` : false
 test('the dialogues with our daemon', { skip }, async (context) => {
   const all = readDialogues(new URL('./', import.meta.url)).filter(({ alone }) => !alone);
   const withoutNames = noNames('ours');
-  const dialogues = withoutNames ? all.filter((dialogue) => !needsNames(dialogue)) : all;
+  const dialogues = all.filter((dialogue) => !(withoutNames && needsNames(dialogue)) && !(noLogins && needsLogins(dialogue)));
+  if (noLogins) await context.test('dialogues in which somebody logs in', { skip: noLogins }, () => undefined);
   if (withoutNames) await context.test('dialogues that ask the name service', { skip: withoutNames }, () => undefined);
   const around = await surround('ours');
   const instance = await startInstance(ourRelease(), dialogues, around);

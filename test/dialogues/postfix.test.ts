@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { readDialogues } from './format.ts';
 import { playAll } from './play-socket.ts';
 import { debianPostfix, startInstance } from './private-postfix.ts';
-import { needsNames, noNames, surround } from './surroundings.ts';
+import { needsLogins, needsNames, noLogins, noNames, surround } from './surroundings.ts';
 
 function whyNot(): string | false {
   if (process.getuid?.() !== 0) return 'only root can start a Postfix';
@@ -23,7 +23,8 @@ test("the dialogues with Debian's Postfix", { skip: whyNot() }, async (context) 
   const role = old ? 'old postfix' : 'postfix';
   const withoutNames = noNames('postfix');
   const dialogues = readDialogues(new URL('./', import.meta.url))
-    .filter((dialogue) => !dialogue.alone && !(old && dialogue.differs === 'new') && !(withoutNames && needsNames(dialogue)));
+    .filter((dialogue) => !dialogue.alone && !(old && dialogue.differs === 'new') && !(withoutNames && needsNames(dialogue)) && !(noLogins && needsLogins(dialogue)));
+  if (noLogins) await context.test('dialogues in which somebody logs in', { skip: noLogins }, () => undefined);
   if (withoutNames) await context.test('dialogues that ask the name service', { skip: withoutNames }, () => undefined);
   const around = await surround('postfix');
   const instance = await startInstance(debianPostfix, dialogues, around);

@@ -3,6 +3,8 @@
  * the machine's verdict-giver.
  */
 export const users = ['joe', 'postmaster', "o'brien", 'a.b', 'joe+list'] as const;
+/** Who can log in, with which password. */
+export const passwords: Readonly<Record<string, string>> = { joe: 'secret', 'ann@dialog.test': 'pass word' };
 export const localDomains = ['dialog.test', 'localhost.dialog.test'] as const;
 export const aliases = ['info@alias.test'] as const;
 export const mailboxes = ['ann@box.test'] as const;

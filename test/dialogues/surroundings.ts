@@ -1,5 +1,5 @@
 /**
- * What the dialogues need around the mail server: a name server with the zones of zones.ts, and a policy server.
+ * What the dialogues need around the mail server: a name server with the zones of zones.ts, a policy server, and a Dovecot where clients log in.
  *
  * Our daemon is told by resolver_configuration where the name server is. Debian's Postfix reads /etc/resolv.conf: it runs in a mount
  * namespace of its own with another file there, which root can have.
@@ -8,10 +8,12 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
+import { Dovecot, noDovecot } from '../dovecot.ts';
 import { freePort } from '../ports.ts';
 import { noNameServer, startNameServer } from '../name-server.ts';
 import type { Dialogue } from './format.ts';
 import type { Around } from './private-postfix.ts';
+import { passwords } from './stage.ts';
 import { zones } from './zones.ts';
 
 export interface Surroundings extends Around {
@@ -22,6 +24,11 @@ export interface Surroundings extends Around {
 const namesAsked = /rbl|rhs|dnswl|unknown|peername|_(?:a|mx|ns)_access|mx_backup/;
 
 export const needsNames = ({ settings }: Dialogue): boolean => [...settings].some(([name, value]) => namesAsked.test(name) || namesAsked.test(value));
+
+export const needsLogins = ({ settings }: Dialogue): boolean => settings.get('smtpd_sasl_auth_enable') === 'yes';
+
+/** Why nobody can log in; false: users can. */
+export const noLogins: string | false = noDovecot;
 
 /** Why there are no names for this peer; false: there are. */
 export function noNames(peer: 'ours' | 'postfix'): string | false {
@@ -37,7 +44,12 @@ export function noNames(peer: 'ours' | 'postfix'): string | false {
 export async function surround(peer: 'ours' | 'postfix'): Promise<Surroundings> {
   const policy = await policyServer();
   const mainCf = new Map([['policy_port', String((policy.address() as AddressInfo).port)]]);
-  const stopPolicy = async (): Promise<void> => void await new Promise((resolve) => policy.close(resolve));
+  const dovecot = noLogins ? undefined : await Dovecot.start({ users: passwords });
+  if (dovecot !== undefined) for (const [name, value] of [['smtpd_sasl_type', 'dovecot'], ['smtpd_sasl_path', `inet:127.0.0.1:${dovecot.port}`]] as const) mainCf.set(name, value);
+  const stopPolicy = async (): Promise<void> => {
+    await dovecot?.stop();
+    await new Promise((resolve) => policy.close(resolve));
+  };
   if (noNames(peer)) return { mainCf, command: [], stop: stopPolicy };
   // The resolver of the C library knows no other port.
   const address = peer === 'ours' ? '127.0.0.1' : `127.53.${process.pid >> 8 & 255}.${process.pid & 255 || 1}`;

@@ -7,6 +7,7 @@ import { defaultSettings, forbiddenByDefault } from '../../src/protocol/smtp-ser
 import type { SmtpServerSettings } from '../../src/protocol/smtp-server/settings.ts';
 import { reply, say } from '../../src/protocol/smtp-server/reply.ts';
 import type { Question, Reply, Verdict } from '../../src/protocol/smtp-server/steps.ts';
+import { Logins } from './logins.ts';
 import { aliases, localDomains, mailboxes, mainCf, relayRecipients, users } from './stage.ts';
 
 type Kind = 'number' | 'boolean' | 'time' | 'text';
@@ -18,7 +19,8 @@ const kinds: Readonly<Record<string, Kind>> = {
   smtpd_helo_required: 'boolean', disable_vrfy_command: 'boolean', strict_rfc821_envelopes: 'boolean',
   smtputf8_enable: 'boolean', strict_smtputf8: 'boolean', soft_bounce: 'boolean',
   smtpd_forbid_bare_newline: 'text', smtpd_forbid_bare_newline_reject_code: 'number',
-  smtpd_forbid_unauth_pipelining: 'boolean', smtpd_banner: 'text',
+  smtpd_forbid_unauth_pipelining: 'boolean', smtpd_banner: 'text', smtpd_sasl_auth_enable: 'boolean', smtpd_tls_auth_only: 'boolean',
+  smtpd_sasl_response_limit: 'number', broken_sasl_auth_clients: 'boolean',
 };
 
 function valueOf(kind: Kind, text: string): number | boolean | string {
@@ -57,16 +59,20 @@ const refuse = (code: number, status: string, text: string): Verdict => ({ accep
 export class VerdictGiver {
   readonly #own: ReadonlyMap<string, string>;
   #messages = 0;
+  readonly #logins: Logins;
 
   constructor(own: ReadonlyMap<string, string>) {
     this.#own = own;
+    this.#logins = new Logins(own);
   }
 
   verdict(question: Question): Verdict {
     switch (question.verb) {
       case 'CONNECT': return this.#listed('smtpd_client_restrictions', 554, '5.7.1', '<unknown[127.0.0.1]>: Client host rejected: Access denied');
-      case 'HELO': case 'EHLO': return this.#listed('smtpd_helo_restrictions', 554, '5.7.1', `<${question.name}>: Helo command rejected: Access denied`);
-      case 'STARTTLS': return this.#own.has('smtpd_tls_chain_files') ? accept : { accept: false, reply: say.tlsUnavailable };
+      case 'HELO': case 'EHLO': return this.#logins.offer(this.#listed('smtpd_helo_restrictions', 554, '5.7.1', `<${question.name}>: Helo command rejected: Access denied`));
+      case 'STARTTLS': return this.#own.has('smtpd_tls_chain_files') ? this.#logins.secured() : { accept: false, reply: say.tlsUnavailable };
+      case 'AUTH': return this.#logins.begin(question.objection, question.mechanism, question.initial);
+      case 'RESPONSE': return this.#logins.respond(question.response);
       case 'MAIL': return resolves(question.sender) ? accept : refuse(501, '5.1.7', 'Bad sender address syntax');
       case 'RCPT': return this.#recipient(question.recipient);
       case 'VRFY': return this.#recipient(question.address);

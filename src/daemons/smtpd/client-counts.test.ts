@@ -19,7 +19,7 @@ function bench(settings: Readonly<Record<string, string>>, number: number | unde
     if (number === undefined) throw new ServiceTrouble('private/anvil', 'connection refused');
     return { count: number, rate: number };
   };
-  const calls = Object.fromEntries(['connect', 'disconnect', 'message', 'recipient'].map((name) => [name, answer(name)]));
+  const calls = Object.fromEntries(['connect', 'disconnect', 'message', 'recipient', 'auth'].map((name) => [name, answer(name)]));
   const config = new Configuration('/nowhere', new Map(), Object.entries({ myhostname: 'mx.example.org', mynetworks: '127.0.0.0/8', ...settings }));
   const tools = { config, log, row: { service: 'smtp' }, services: { connect: () => calls } } as unknown as Tools;
   return { counts: clientCounts(tools, tableContext(config, log)), log, lines, asked };
@@ -36,6 +36,9 @@ for (const [name, settings, number, event, want, warning] of [
     '421 4.7.0 mx.example.org Error: too many connections from 192.0.2.1', 'warning: Connection rate limit exceeded: 4 from host.example.org[192.0.2.1] for service smtp'],
   ['too much mail', { smtpd_client_message_rate_limit: '3' }, 4, 'message', '450 4.7.1 Error: too much mail from 192.0.2.1',
     'warning: Message delivery request rate limit exceeded: 4 from host.example.org[192.0.2.1] for service smtp'],
+  ['too many logins', { smtpd_client_auth_rate_limit: '3' }, 4, 'auth', '450 4.7.1 Error: too many AUTH commands from 192.0.2.1',
+    'warning: AUTH command rate limit exceeded: 4 from host.example.org[192.0.2.1] for service smtp'],
+  ['as many logins as may be', { smtpd_client_auth_rate_limit: '3' }, 3, 'auth', undefined, undefined],
   ['too many recipients', { smtpd_client_recipient_rate_limit: '3' }, 4, 'recipient', '450 4.7.1 Error: too many recipients from 192.0.2.1',
     'warning: Recipient address rate limit exceeded: 4 from host.example.org[192.0.2.1] for service smtp'],
   ['mail without a limit', {}, 9, 'message', undefined, undefined],

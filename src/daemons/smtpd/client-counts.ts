@@ -28,6 +28,8 @@ export interface ClientCounts {
   connected(): MaybePromise<Reply | undefined>;
   message(): MaybePromise<Reply | undefined>;
   recipient(): MaybePromise<Reply | undefined>;
+  /** Before AUTH is looked at. */
+  auth(): MaybePromise<Reply | undefined>;
   /** May another TLS handshake begin? Asked before the work is done. */
   mayStartTls(): MaybePromise<boolean>;
   /** A handshake that resumed no session is over: how many there were, when that is too many. */
@@ -47,20 +49,20 @@ function limitsOf(tools: Tools) {
     hostname: view.myhostname, service: tools.row.service,
     connections: view.smtpd_client_connection_count_limit, connectionRate: view.smtpd_client_connection_rate_limit,
     messageRate: view.smtpd_client_message_rate_limit, recipientRate: view.smtpd_client_recipient_rate_limit,
-    newTls: view.smtpd_client_new_tls_session_rate_limit, others: view.smtpd_client_auth_rate_limit,
+    newTls: view.smtpd_client_new_tls_session_rate_limit, authRate: view.smtpd_client_auth_rate_limit,
     prefix4: view.smtpd_client_ipv4_prefix_length, prefix6: view.smtpd_client_ipv6_prefix_length,
   };
 }
 
 const uncounted: ClientCounts = {
-  connected: () => undefined, message: () => undefined, recipient: () => undefined, mayStartTls: () => true, startedTls: () => undefined, gone: () => undefined,
+  connected: () => undefined, message: () => undefined, recipient: () => undefined, auth: () => undefined, mayStartTls: () => true, startedTls: () => undefined, gone: () => undefined,
 };
 
 /** Lists are opened now. */
 export function clientCounts(tools: Tools, context: TableContext): CountsFor {
   const limits = limitsOf(tools);
-  const { connections, connectionRate, messageRate, recipientRate, newTls, others } = limits;
-  if (connections + connectionRate + messageRate + recipientRate + newTls + others === 0) return () => uncounted;
+  const { connections, connectionRate, messageRate, recipientRate, newTls, authRate } = limits;
+  if (connections + connectionRate + messageRate + recipientRate + newTls + authRate === 0) return () => uncounted;
   const isExempt = clients('smtpd_client_event_limit_exceptions', tools.config, context);
   const anvil = tools.services.connect(anvilService);
   return (client, log) => new Counted(client, log, limits, anvil, isExempt);
@@ -118,6 +120,12 @@ class Counted implements ClientCounts {
     const limit = this.#limits.recipientRate;
     if (!this.#counts || limit === 0) return undefined;
     return this.#limited(() => this.#anvil.recipient({ client: this.#key }), limit, 'Recipient address rate', 'too many recipients');
+  }
+
+  auth(): MaybePromise<Reply | undefined> {
+    const limit = this.#limits.authRate;
+    if (!this.#counts || limit === 0) return undefined;
+    return this.#limited(() => this.#anvil.auth({ client: this.#key }), limit, 'AUTH command rate', 'too many AUTH commands');
   }
 
   // In wrapper mode these are asked before the connection is counted.

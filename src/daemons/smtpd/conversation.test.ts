@@ -64,7 +64,7 @@ class Scene {
     const cleanup: Cleanup = { open: () => this.#hold('cleanup', this.#session.promise, cleanupSession(this.told)) };
     return {
       policy: policy as unknown as Policy, cleanup, log: this.ears.log,
-      counts: () => ({ connected: nothing, message: nothing, recipient: nothing, mayStartTls: () => true, startedTls: nothing, gone: nothing }),
+      counts: () => ({ connected: nothing, message: nothing, recipient: nothing, auth: nothing, mayStartTls: () => true, startedTls: nothing, gone: nothing }),
       tls: { level: { isUsed: false, isRequired: false, isWrapped: false, authOnly: false } } as ServerTls,
       own: { hostname: 'mx.example.org', mailName: 'Postern', hideClient: false, date: () => '' },
       settings: () => defaultSettings('mx.example.org', client.label),

@@ -18,11 +18,13 @@ import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { sameIgnoringCase } from '../../text/ascii.ts';
 import { forgetSideEffects, noSideEffects, type AccessState, type Client, type Decision } from './access/state.ts';
 import type { ClientCounts, CountsFor } from './client-counts.ts';
+import { Authentication } from './authentication.ts';
 import { Encryption } from './encryption.ts';
+import type { SaslService } from './sasl.ts';
 import type { ServerTls } from './tls.ts';
 import type { Policy } from './policy.ts';
 import type { ProbeSenderOf } from './probe-sender.ts';
-import { logEvent } from './log-lines.ts';
+import { logEvent, loginText, whereIs } from './log-lines.ts';
 import type { EditReply } from './refusal-text.ts';
 import { refusedByCleanup, Transaction, type OwnName, type TransactionFacts } from './transaction.ts';
 import type { Cleanup } from '../../ipc/cleanup.ts';
@@ -33,6 +35,8 @@ export interface Hall {
   readonly counts: CountsFor;
   readonly cleanup: Cleanup;
   readonly tls: ServerTls;
+  /** Absent: nobody can log in. */
+  readonly sasl?: SaslService | undefined;
   readonly own: OwnName;
   readonly log: Log;
   settings(client: Client): SmtpServerSettings;
@@ -78,12 +82,14 @@ export class Conversation {
   static readonly #answers: Answers = {
     CONNECT: (conversation) => conversation.#connect(),
     HELO: (conversation, { name }) => conversation.#hello(name),
-    EHLO: (conversation, { name }) => conversation.#hello(name),
+    EHLO: (conversation, { name }) => chain(conversation.#hello(name), (verdict) => conversation.#authentication.offer(verdict)),
     MAIL: (conversation, question) => conversation.#mailFrom(question),
     RCPT: (conversation, question) => conversation.#rcptTo(question),
     DATA: (conversation) => conversation.#data(),
     END: (conversation, { size }) => conversation.#end(size),
     STARTTLS: (conversation) => conversation.#encryption.mayBegin(),
+    AUTH: (conversation, question) => conversation.#counted(conversation.#counts.auth(), () => conversation.#authentication.begin(question)),
+    RESPONSE: (conversation, { response }) => conversation.#authentication.respond(response),
     VRFY: (conversation, question) => conversation.#counted(conversation.#counts.recipient(), () => conversation.#verify(question.address, question.path)),
     ETRN: (conversation, { domain }) => conversation.#etrn(domain),
   };
@@ -97,6 +103,7 @@ export class Conversation {
   /** None before the handshake of wrapper mode. */
   #pump: Pump<SmtpServerStep> | undefined;
   readonly #encryption: Encryption;
+  readonly #authentication: Authentication;
   #mail: Omit<TransactionFacts, 'state'> | undefined;
   #transaction: Transaction | undefined;
   /** The client has gone: an answer that comes now must not begin anything. */
@@ -112,6 +119,7 @@ export class Conversation {
     this.#machine = new SmtpServerSession(this.#edited(session.stress && hall.stressedSettings ? hall.stressedSettings(client) : hall.settings(client)), hall.tls.level.isWrapped);
     this.#log.info(`connect from ${client.label}`);
     this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, counts: this.#counts, log: this.#log, machine: this.#machine });
+    this.#authentication = new Authentication({ sasl: hall.sasl, hostname: hall.own.hostname, state: this.#state, log: this.#log, authOnly: hall.tls.level.authOnly });
     if (!hall.tls.level.isWrapped) this.#pump = this.#converse(session.socket);
   }
 
@@ -128,6 +136,7 @@ export class Conversation {
       await this.#pump?.closed;
     } finally {
       this.#isGone = true;
+      this.#authentication.end();
       this.#forget();
       this.#counts.gone();
       this.#log.info(`disconnect from ${this.#state.client.label} ${this.#machine.statistics()}`);
@@ -147,7 +156,7 @@ export class Conversation {
 
   /** A late answer does not hold the pump: replies that are ready go out meanwhile. */
   #ask(question: Question): void {
-    this.#lookAgain().where = question.verb === 'END' ? 'END-OF-MESSAGE' : question.verb === 'DATA' ? question.command : question.verb;
+    this.#lookAgain().where = whereIs(question);
     const answer = this.#answer(question);
     if (!isPending(answer)) return this.#machine.answer(answer);
     answer.then((verdict) => this.#pump!.tell(() => this.#machine.answer(verdict)), (error: Error) => this.#broken(error));
@@ -184,6 +193,7 @@ export class Conversation {
   async #startTls(): Promise<void> {
     // What was said before leaves in plain text first.
     await Promise.resolve();
+    this.#authentication.forget();
     this.#pump!.adopt(await this.#encryption.begin(this.#pump!.detach()));
   }
 
@@ -242,6 +252,7 @@ export class Conversation {
 
   #knownSender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
     this.#state.sender = question.sender;
+    this.#vouch(question.parameters.auth);
     this.#state.size = question.parameters.size;
     this.#state.instance = this.#hall.nextInstance();
     return chain(this.#hall.policy.sender(this.#state), (decision) => this.#senderJudged(question, decision));
@@ -314,7 +325,7 @@ export class Conversation {
     if (this.#isGone) return void transaction.abort();
     this.#transaction = transaction;
     this.#state.queueId = transaction.queueId;
-    this.#log.info(`${transaction.queueId}: client=${this.#state.client.label}`);
+    this.#log.info(`${transaction.queueId}: client=${this.#state.client.label}${loginText(this.#state, transaction.facts.parameters)}`);
     return transaction;
   }
 
@@ -381,6 +392,13 @@ export class Conversation {
     return verdict.accept ? { accept: true, reply: reply(252, '2.0.0', path) } : verdict;
   }
 
+  /** What AUTH= of MAIL FROM says holds for its message, whoever has logged in. */
+  #vouch(sender: string | undefined): void {
+    const state = this.#state;
+    if (state.sasl !== undefined && state.sasl.sender !== sender) state.sasl = { ...state.sasl, sender };
+    state.claimedSender = sender;
+  }
+
   /** The transaction, if any, comes to nothing. */
   #forget(): void {
     this.#transaction?.abort();
@@ -388,6 +406,7 @@ export class Conversation {
     this.#mail = undefined;
     const state = this.#state;
     state.sender = state.recipient = state.queueId = undefined;
+    this.#vouch(undefined);
     if (state.instance !== undefined) state.size = state.instance = undefined;
     forgetSideEffects(state.effects);
     state.senderChecked = false;

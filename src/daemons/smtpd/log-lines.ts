@@ -1,6 +1,6 @@
 /** The lines smtpd writes about a session: word for word what log readers know (fail2ban, pflogsumm, logwatch). */
 import type { Log } from '../../log/log.ts';
-import type { LogEvent } from '../../protocol/smtp-server/steps.ts';
+import type { LogEvent, Question } from '../../protocol/smtp-server/steps.ts';
 import { quote822Local } from '../../message/address.ts';
 import type { AccessState } from './access/state.ts';
 
@@ -12,9 +12,25 @@ export function whatsUp(what: string, state: AccessState, text: string): string 
   line += ` proto=${state.protocol}`;
   if (state.helo !== undefined) line += ` helo=<${state.helo}>`;
   const { sasl } = state;
-  if (sasl === undefined) return line;
-  line += ` sasl_method=${sasl.method} sasl_username=${sasl.username}`;
-  return sasl.sender === undefined ? line : `${line} sasl_sender=${sasl.sender}`;
+  if (sasl !== undefined) line += ` sasl_method=${sasl.method} sasl_username=${sasl.username}`;
+  const sender = sasl?.sender ?? state.claimedSender;
+  return sender === undefined ? line : `${line} sasl_sender=${sender}`;
+}
+
+/** The command at hand, as log lines name it. */
+export function whereIs(question: Question): string {
+  switch (question.verb) {
+    case 'END': return 'END-OF-MESSAGE';
+    case 'DATA': return question.command;
+    case 'RESPONSE': return 'AUTH';
+    default: return question.verb;
+  }
+}
+
+/** What the client= line of a message says of the login. */
+export function loginText({ sasl }: AccessState, { auth }: { readonly auth: string | undefined }): string {
+  const login = sasl === undefined ? '' : `, sasl_method=${sasl.method}, sasl_username=${sasl.username}`;
+  return auth === undefined ? login : `${login}, sasl_sender=${auth}`;
 }
 
 function quoted(address: string): string {

@@ -9,6 +9,7 @@ import type { Clock } from '../../server/clock.ts';
 import type { PeerSocket } from '../../host/lean-socket.ts';
 import { zoneAt } from '../../host/zone.ts';
 import { HostsFile } from '../../network/hosts-file.ts';
+import { lookupNative } from '../../network/native-lookup.ts';
 import { Resolver } from '../../network/resolver.ts';
 import { defaultSettings, forbiddenByDefault, type SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
 import { queueSpace } from '../../queue/free-space.ts';
@@ -32,13 +33,14 @@ import { Conversation, type Hall } from './conversation.ts';
 import { Policy } from './policy.ts';
 import { openProbeSender } from './probe-sender.ts';
 import { createReplyEditor } from './refusal-text.ts';
+import { openSasl } from './sasl.ts';
 import { ServerTls, type TlsLevel } from './tls.ts';
 
 /** Parameters whose values the protocol machine takes by the same name. */
 const machineParameters = [
   'myhostname', 'smtpd_banner', 'line_length_limit', 'message_size_limit', 'smtpd_recipient_limit', 'smtpd_recipient_overshoot_limit',
   'smtpd_hard_error_limit', 'smtpd_soft_error_limit', 'smtpd_error_sleep_time', 'smtpd_junk_command_limit', 'smtpd_timeout',
-  'smtpd_per_request_deadline', 'smtpd_min_data_rate', 'smtpd_helo_required', 'disable_vrfy_command', 'strict_rfc821_envelopes', 'smtputf8_enable',
+  'smtpd_per_request_deadline', 'smtpd_min_data_rate', 'smtpd_sasl_auth_enable', 'smtpd_sasl_response_limit', 'broken_sasl_auth_clients', 'smtpd_helo_required', 'disable_vrfy_command', 'strict_rfc821_envelopes', 'smtputf8_enable',
   'strict_smtputf8', 'soft_bounce', 'smtpd_forbid_bare_newline_reject_code',
 ] as const;
 
@@ -87,6 +89,7 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
   const view = config.view(parameters);
   const setup = accessSetup(tools, context, dns, hosts);
   const tls = new ServerTls(tools, context);
+  const sasl = openSasl(tools, context, (host) => lookupNative(host, hosts, dns));
   const classText = restrictionClasses(tools);
   const relay = openRelay([config.text('smtpd_relay_restrictions'), config.text('smtpd_recipient_restrictions')], classText);
   const mistake = relay ?? restrictionMistake(config);
@@ -99,11 +102,11 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
   });
   const rewritten = compileList(view.local_header_rewrite_clients, { setup: { ...setup, logsPermit: undefined }, defaultTable: 'check_address_map', classText: () => undefined, parameter: 'local_header_rewrite_clients' });
   return {
-    policy, log, tls, ticker: clock,
+    policy, log, tls, sasl, ticker: clock,
     counts: clientCounts(tools, context),
     cleanup: services.cleanup(view.cleanup_service_name),
     own: {
-      hostname: view.myhostname, mailName: view.mail_name, hideClient: view.smtpd_hide_client_session,
+      hostname: view.myhostname, mailName: view.mail_name, hideClient: view.smtpd_hide_client_session, showsLogin: sasl?.showsLogin ?? false,
       date: dates(),
     },
     settings: machineSettings(tools, context, tls.level),
@@ -221,7 +224,7 @@ function machineSettings(tools: Tools, context: TableContext, tls: TlsLevel): (c
     ...defaultSettings(view.myhostname, ''), ...config.view(machineParameters),
     smtpd_forbid_bare_newline: bareNewline(view.smtpd_forbid_bare_newline),
     smtpd_forbid_unauth_pipelining: view.smtpd_forbid_unauth_pipelining,
-    smtpd_use_tls: tls.isUsed, smtpd_enforce_tls: tls.isRequired,
+    smtpd_use_tls: tls.isUsed, smtpd_enforce_tls: tls.isRequired, smtpd_tls_auth_only: tls.authOnly,
     discardedKeywords: new Set(splitList(lowerAscii(view.smtpd_discard_ehlo_keywords))),
     isNoopCommand: noops.size === 0 ? () => false : (word: string) => noops.has(lowerAscii(word)),
     isForbiddenCommand: forbiddenCommands(tools, context),

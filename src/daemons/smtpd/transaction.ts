@@ -33,6 +33,8 @@ export interface OwnName {
   readonly hostname: string;
   readonly mailName: string;
   readonly hideClient: boolean;
+  /** smtpd_sasl_authenticated_header */
+  readonly showsLogin?: boolean;
   date(milliseconds: number): string;
 }
 
@@ -122,12 +124,22 @@ export class Transaction {
     session.record(recordType.time, `${Math.floor(arrival / 1000)} ${Math.floor((arrival % 1000) * 1000)}`);
     if (contentFilter !== '') session.record(recordType.filter, contentFilter);
     this.#attribute(attributeName.rewriteContext, isLocalRewriting ? 'local' : 'remote');
+    this.#loginAttributes();
     if (parameters.dsnEnvid !== undefined) this.#attribute(attributeName.dsnEnvid, parameters.dsnEnvid);
     if (parameters.dsnRet !== 0) this.#attribute(attributeName.dsnRet, parameters.dsnRet);
     session.record(recordType.sender, sender);
     if (parameters.encoding !== undefined) this.#attribute(attributeName.encoding, parameters.encoding);
     this.#clientAttributes();
     if (parameters.verp !== undefined) session.record(recordType.verp, parameters.verp);
+  }
+
+  #loginAttributes(): void {
+    const { state: { sasl }, parameters: { auth } } = this.facts;
+    if (sasl !== undefined) {
+      this.#attribute(attributeName.saslMethod, sasl.method);
+      this.#attribute(attributeName.saslUsername, sasl.username);
+    }
+    if (auth !== undefined) this.#attribute(attributeName.saslSender, auth);
   }
 
   /** Unknown values are recorded too: without any, the mail would pass for local submission. */
@@ -157,6 +169,7 @@ export class Transaction {
       helo: state.helo ?? state.client.name, clientName: state.client.name, clientAddress: state.client.literal,
       protocol: parameters.smtputf8 ? 'UTF8SMTP' : state.protocol,
       encrypted: state.tls !== undefined, tls: this.facts.receivedTls,
+      authenticated: state.sasl !== undefined, authenticatedName: own.showsLogin ? state.sasl?.username : undefined,
       recipient: this.#recipients.length === 1 ? this.#recipients[0] : undefined,
       hideClient: own.hideClient,
     });

@@ -56,6 +56,8 @@ export class Dialogue {
   protocol: 'SMTP' | 'ESMTP' = 'SMTP';
   /** TLS is active. */
   encrypted = false;
+  /** What EHLO announces behind AUTH. */
+  mechanisms: string | undefined;
   mail: Transaction | undefined;
   chunkState: ChunkState = 'none';
   chunk: ChunkReader | undefined;
@@ -116,7 +118,7 @@ export class Dialogue {
   /** RFC 3207 §4.2: what was said before the handshake is forgotten, by both sides. */
   forgetClient(): void {
     this.resetMail();
-    this.helo = undefined;
+    this.helo = this.mechanisms = undefined;
   }
 
   /** RFC 5321 §4.1.4: a new greeting begins as if RSET had been given. */

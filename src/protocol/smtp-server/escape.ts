@@ -14,3 +14,9 @@ export function escapeBytes(text: string): string {
   }
   return escaped;
 }
+
+/** A command ends at a NUL, as it does for a program that is written in C. */
+export function untilNul(line: string): string {
+  const nul = line.indexOf('\0');
+  return nul < 0 ? line : line.slice(0, nul);
+}

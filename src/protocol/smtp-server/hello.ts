@@ -5,13 +5,15 @@ import { ask, refuse } from './dialogue.ts';
 import { reply, say } from './reply.ts';
 import type { Question, Reply } from './steps.ts';
 
-/** A line of the answer to EHLO, or undefined when it is not offered. In Postfix's order. */
-const keywords: readonly (readonly [name: string, line: (dialogue: Dialogue) => string | undefined])[] = [
+/** A line (or lines) of the answer to EHLO, or undefined when it is not offered. In Postfix's order. */
+const keywords: readonly (readonly [name: string, line: (dialogue: Dialogue) => string | readonly string[] | undefined])[] = [
   ['pipelining', () => 'PIPELINING'],
   ['size', ({ settings }) => (settings.message_size_limit > 0 ? `SIZE ${settings.message_size_limit}` : 'SIZE')],
   ['vrfy', ({ settings }) => (settings.disable_vrfy_command ? undefined : 'VRFY')],
   ['etrn', () => 'ETRN'],
   ['starttls', ({ settings, encrypted }) => (settings.smtpd_use_tls && !encrypted ? 'STARTTLS' : undefined)],
+  ['auth', ({ settings, mechanisms }) => (mechanisms === undefined ? undefined
+    : settings.broken_sasl_auth_clients ? [`AUTH ${mechanisms}`, `AUTH=${mechanisms}`] : `AUTH ${mechanisms}`)],
   ['enhancedstatuscodes', () => 'ENHANCEDSTATUSCODES'],
   ['8bitmime', () => '8BITMIME'],
   ['dsn', () => 'DSN'],
@@ -23,7 +25,7 @@ function ehloReply(dialogue: Dialogue): Reply {
   const lines = [dialogue.settings.myhostname];
   for (const [name, line] of keywords) {
     const text = dialogue.offers(name) ? line(dialogue) : undefined;
-    if (text !== undefined) lines.push(text);
+    if (text !== undefined) lines.push(...(typeof text === 'string' ? [text] : text));
   }
   return reply(250, undefined, lines);
 }
@@ -68,8 +70,9 @@ export const ehlo: Verb = {
   plain: true,
   last: true,
   check: (_dialogue, words) => checkHello('EHLO', say.ehloSyntax, words),
-  accepted(dialogue, question) {
+  accepted(dialogue, question, verdict) {
     dialogue.greet('ESMTP', nameOf(question));
+    dialogue.mechanisms = verdict.accept ? verdict.mechanisms : undefined;
     logDiscarded(dialogue);
     return ehloReply(dialogue);
   },

@@ -79,22 +79,23 @@ export class Input {
 
   /**
    * The next line, or undefined when it is not complete. When `fate` is not 'whole' the text is the beginning of a
-   * line that was too long; after 'far-too-long' nothing more can be read in step.
+   * line that was too long; after 'far-too-long' nothing more can be read in step. A `limit` of its own must not change before the
+   * line is complete.
    */
-  line(): string | undefined {
+  line(limit = this.#limit): string | undefined {
     if (this.#skipBudget > 0) return this.#skip();
-    const head = this.#join(this.#limit + 1);
+    const head = this.#join(limit + 1);
     if (head === undefined) return undefined;
     const end = head.indexOf(LF, this.#at);
     const length = end - this.#at + 1;
-    if (end >= 0 && (length <= this.#limit || (length === this.#limit + 1 && head[end - 1] === CR))) {
+    if (end >= 0 && (length <= limit || (length === limit + 1 && head[end - 1] === CR))) {
       return this.#cut(head, end);
     }
     const there = head.length - this.#at;
-    if (there < this.#limit || (there === this.#limit && head[head.length - 1] === CR)) return undefined;
-    this.#longStart = head.toString('latin1', this.#at, this.#at + Math.min(30, this.#limit));
-    this.#skipBudget = this.#limit;
-    this.use(this.#limit);
+    if (there < limit || (there === limit && head[head.length - 1] === CR)) return undefined;
+    this.#longStart = head.toString('latin1', this.#at, this.#at + Math.min(30, limit));
+    this.#skipBudget = limit;
+    this.use(limit);
     return this.#skip();
   }
 

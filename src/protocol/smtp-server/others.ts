@@ -1,6 +1,6 @@
 /**
- * The small verbs: RSET, NOOP, VRFY, ETRN, STARTTLS, QUIT, and those that this server knows only to refuse (AUTH, XCLIENT,
- * XFORWARD): naming them keeps them out of the count of unknown commands.
+ * The small verbs: RSET, NOOP, VRFY, ETRN, STARTTLS, QUIT, and those that this server knows only to refuse (XCLIENT, XFORWARD): naming
+ * them keeps them out of the count of unknown commands.
  */
 import type { CommandWord } from '../../message/smtp-path.ts';
 import { isAscii, sameIgnoringCase } from '../../text/ascii.ts';
@@ -8,7 +8,7 @@ import { validHostname, validMailhostLiteral } from '../../text/hostname.ts';
 import { readPath } from './address.ts';
 import type { Dialogue, Outcome, Verb } from './dialogue.ts';
 import { answer, ask, refuse } from './dialogue.ts';
-import { afterHello, outsideMail } from './order.ts';
+import { outsideMail } from './order.ts';
 import { say, tell } from './reply.ts';
 
 export const rset: Verb = {
@@ -77,5 +77,3 @@ function checkStartTls(dialogue: Dialogue, words: readonly CommandWord[]): Outco
 
 /** RFC 3207. The handshake that follows is the session's matter. */
 export const startTls: Verb = { name: 'STARTTLS', plain: true, check: checkStartTls, accepted: () => say.readyForTls };
-
-export const auth: Verb = { name: 'AUTH', order: [afterHello], check: () => refuse(say.authDisabled) };

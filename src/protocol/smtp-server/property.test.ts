@@ -14,7 +14,7 @@ function choosy(question: Question): Verdict {
 
 const command = fc.constantFrom(
   'EHLO a', 'HELO b', 'MAIL FROM:<a@b.test>', 'MAIL FROM:<> SIZE=10', 'MAIL FROM:<bad', 'RCPT TO:<x@y.test>', 'RCPT TO:<no@y.test>',
-  'RCPT TO:<>', 'DATA', 'BDAT 5', 'BDAT 3 LAST', 'BDAT 0', 'RSET', 'NOOP', 'VRFY x', 'HELP', 'NONSENSE', '', '.', '..dots', 'text', ' text',
+  'RCPT TO:<>', 'DATA', 'BDAT 5', 'BDAT 3 LAST', 'BDAT 0', 'RSET', 'NOOP', 'VRFY x', 'AUTH PLAIN', 'HELP', 'NONSENSE', '', '.', '..dots', 'text', ' text',
   'From here', 'x'.repeat(3000), 'Subject', '\xff', 'MAIL FROM:<a\0>',
 );
 const lineEnd = fc.constantFrom('\r\n', '\r\n', '\r\n', '\n', '\r\r\n', '\r');

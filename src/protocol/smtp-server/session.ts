@@ -17,7 +17,8 @@ import type { Outcome, Verb } from './dialogue.ts';
 import { Input } from './input.ts';
 import { Intake, refuseBareNewline, type Floor } from './intake.ts';
 import { Patience } from './patience.ts';
-import { escapeBytes } from './escape.ts';
+import { standingObjection } from './auth.ts';
+import { escapeBytes, untilNul } from './escape.ts';
 import { Outbox } from './outbox.ts';
 import { hangsUp, say, tell } from './reply.ts';
 import type { SmtpServerSettings } from './settings.ts';
@@ -44,6 +45,8 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #farewell: Reply | undefined;
   /** Between STARTTLS and the end of its handshake. */
   #isSecuring = false;
+  /** After a challenge: the next line is no command. */
+  #expectsResponse = false;
   #hangUp = false;
   #ended = false;
   #flagged = false;
@@ -211,6 +214,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   #command(): boolean {
     const { settings, errors } = this.#dialogue;
+    if (this.#expectsResponse) return this.#response();
     if (this.#hangUp) return this.#close('hang-up');
     if (errors >= settings.smtpd_hard_error_limit) {
       this.#say(tell.tooManyErrors(settings.myhostname));
@@ -226,15 +230,32 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     return true;
   }
 
+  /** RFC 4954 §4: a line of base64, or `*`; nothing else is looked at before it is answered. */
+  #response(): boolean {
+    const limit = this.#settings.smtpd_sasl_response_limit;
+    const line = this.#input.line(limit);
+    if (line === undefined) return false;
+    this.#patience.newRequest();
+    this.#expectsResponse = false;
+    const isWhole = this.#input.fate === 'whole';
+    if (!isWhole) this.#noteLongLine(line, limit);
+    this.#ask({ verb: 'RESPONSE', response: isWhole ? untilNul(line) : undefined });
+    return true;
+  }
+
   #longLine(beginning: string): void {
+    this.#noteLongLine(beginning, this.#settings.line_length_limit);
+    this.#say(tell.longCommand(this.#settings.myhostname));
+  }
+
+  #noteLongLine(beginning: string, limit: number): void {
     const { settings } = this.#dialogue;
     const text = printable(beginning, '?', settings.smtputf8_enable);
     if (this.#input.fate === 'far-too-long') {
       this.#dialogue.log({ event: 'input-disabled' });
       this.end(true);
     }
-    this.#dialogue.log({ event: 'long-request', limit: settings.line_length_limit, text });
-    this.#say(tell.longCommand(settings.myhostname));
+    this.#dialogue.log({ event: 'long-request', limit, text });
   }
 
   #refusesBareNewline(): boolean {
@@ -245,8 +266,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   }
 
   #interpret(line: string): void {
-    const nul = line.indexOf('\0');
-    const text = nul < 0 ? line : line.slice(0, nul);
+    const text = untilNul(line);
     if (this.#settings.smtputf8_enable && !isUtf8(text)) return this.#unreadable(say.badUtf8);
     const words = splitCommand(text);
     const first = words[0]?.text;
@@ -291,12 +311,21 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
       this.#say(verdict.reply);
       return this.#finish(verb, true);
     }
+    const standing = question.verb === 'AUTH' ? standingObjection(question) : undefined;
+    if (standing !== undefined) return this.#perform(verb, { kind: 'refuse', reply: standing });
+    if (verdict.challenge !== undefined) return this.#challenge(verdict.challenge);
     const reply = verb.accepted?.(this.#dialogue, question, verdict);
     if (reply === undefined) return this.#intake.startChunk();
     this.#say(verdict.reply ?? reply);
     if (question.verb === 'STARTTLS') return this.#startTls();
     if (question.verb !== 'DATA') return this.#finish(verb, false);
     this.#intake.startData();
+  }
+
+  #challenge(text: string): void {
+    this.#say(tell.challenge(text));
+    this.#expectsResponse = true;
+    this.#patience.newRequest();
   }
 
   #startTls(): void {

@@ -35,6 +35,13 @@ export interface SmtpServerSettings {
   readonly smtpd_use_tls: boolean;
   readonly smtpd_enforce_tls: boolean;
 
+  /** AUTH is served; and only in an encrypted session. */
+  readonly smtpd_sasl_auth_enable: boolean;
+  readonly smtpd_tls_auth_only: boolean;
+  readonly smtpd_sasl_response_limit: number;
+  /** AUTH is announced a second time, in the form that old clients look for. */
+  readonly broken_sasl_auth_clients: boolean;
+
   readonly smtpd_helo_required: boolean;
   readonly disable_vrfy_command: boolean;
   readonly strict_rfc821_envelopes: boolean;
@@ -81,6 +88,10 @@ export function defaultSettings(myhostname: string, client: string): SmtpServerS
     smtpd_min_data_rate: 500,
     smtpd_use_tls: false,
     smtpd_enforce_tls: false,
+    smtpd_sasl_auth_enable: false,
+    smtpd_tls_auth_only: false,
+    smtpd_sasl_response_limit: 12_288,
+    broken_sasl_auth_clients: false,
     smtpd_helo_required: false,
     disable_vrfy_command: false,
     strict_rfc821_envelopes: false,

@@ -33,15 +33,26 @@ export type Question =
   | { readonly verb: 'DATA'; readonly command: 'DATA' | 'BDAT' }
   /** The content is complete: `size` bytes were handed over. Accepted means: durable. */
   | { readonly verb: 'END'; readonly command: 'DATA' | 'BDAT'; readonly size: number }
+  /**
+   * Someone wants to log in. With an `objection` the question is only whether AUTH was tried too often (smtpd_client_auth_rate_limit): what
+   * is answered then changes nothing. `mechanism` undefined: the words of the command make no sense. `initial`: the initial response.
+   */
+  | { readonly verb: 'AUTH'; readonly objection: Reply | undefined; readonly mechanism: string | undefined; readonly initial: string | undefined }
+  /** What the client says to a challenge, `*` to cancel; undefined: it is longer than may be (smtpd_sasl_response_limit). */
+  | { readonly verb: 'RESPONSE'; readonly response: string | undefined }
   | { readonly verb: 'VRFY'; readonly address: string; readonly path: string; readonly smtputf8: boolean }
   | { readonly verb: 'ETRN'; readonly domain: string };
 
 /**
  * The answer. Without `reply` an accepted question gets the reply that belongs to it; END then needs the `queueId` for
- * its text. A refusal with code 421 or 521 hangs up, as does `close`.
+ * its text. A refusal with code 421 or 521 hangs up, as does `close`. To EHLO: the `mechanisms` that are announced, if any. To AUTH and
+ * RESPONSE: accepted means logged in, unless there is a `challenge` (base64) to be answered first.
  */
 export type Verdict =
-  | { readonly accept: true; readonly reply?: Reply; readonly queueId?: string; readonly close?: boolean }
+  | {
+    readonly accept: true; readonly reply?: Reply; readonly queueId?: string; readonly close?: boolean;
+    readonly mechanisms?: string | undefined; readonly challenge?: string;
+  }
   | { readonly accept: false; readonly reply: Reply; readonly close?: boolean };
 
 /** What there is to log; `session.context()` has the client's name, sender and so on at that moment. */

@@ -1,11 +1,12 @@
 /** The verbs this server knows: one row each, in the order in which the log counts them when a client disconnects. */
+import { auth } from './auth.ts';
 import { bdat } from './bdat.ts';
 import { data } from './data.ts';
 import type { Verb } from './dialogue.ts';
 import { answer } from './dialogue.ts';
 import { ehlo, helo } from './hello.ts';
 import { mail } from './mail.ts';
-import { auth, etrn, noop, quit, rset, startTls, vrfy, xclient, xforward } from './others.ts';
+import { etrn, noop, quit, rset, startTls, vrfy, xclient, xforward } from './others.ts';
 import { rcpt } from './rcpt.ts';
 import { tell } from './reply.ts';
 

@@ -43,6 +43,7 @@ test('permit_sasl_authenticated', async () => {
   const { setup, state } = bench();
   assert.equal(await permitSaslAuthenticated(setup, '', place)(state, about), undefined);
   assert.equal(await permitSaslAuthenticated(setup, '', place)({ ...state, sasl: bob }, about), permit);
+  assert.equal(await permitSaslAuthenticated(setup, '', place)({ ...state, sasl: { ...bob, method: 'Anonymous' } }, about), undefined);
 });
 
 test('check_sasl_access looks for the login name', async () => {

@@ -2,7 +2,7 @@
 import { braceContent } from '../../../tables/braces.ts';
 import type { Maps } from '../../../tables/maps.ts';
 import { TableTrouble } from '../../../tables/table.ts';
-import { splitList, splitListGroups } from '../../../text/ascii.ts';
+import { sameIgnoringCase, splitList, splitListGroups } from '../../../text/ascii.ts';
 import { chain, isPending, type MaybePromise } from '../../../text/maybe.ts';
 import { foldCase } from '../../../text/utf8.ts';
 import { clientSubject, permitted } from './permitted.ts';
@@ -11,8 +11,9 @@ import { refused, serverError, tableFailure, type AccessSetup } from './setup.ts
 import type { AccessState, Decision, Maker, Subject, TlsSession } from './state.ts';
 import { search, type Search } from './table.ts';
 
+/** Who logs in as nobody in particular is nobody that we know (RFC 4505). */
 export const permitSaslAuthenticated: Maker = (setup, _argument, { name }) => (state) =>
-  (state.sasl === undefined ? undefined : permitted(setup, state, name, clientSubject(state)));
+  (state.sasl === undefined || sameIgnoringCase(state.sasl.method, 'anonymous') ? undefined : permitted(setup, state, name, clientSubject(state)));
 
 type Judge = (setup: AccessSetup, owners: Maps, state: AccessState, sender: string) => MaybePromise<Decision>;
 

@@ -27,7 +27,7 @@ function attributesOf(setup: AccessSetup, state: AccessState, context: string): 
     ['server_address', client.serverAddress], ['server_port', client.serverPort], ['helo_name', state.helo ?? ''],
     ['sender', state.sender ?? ''], ['recipient', state.recipient ?? ''], ['recipient_count', wholeMessage.has(state.where) ? state.recipientCount : 0],
     ['queue_id', state.queueId ?? ''], ['instance', state.instance ?? ''], ['size', state.size ?? 0], ['etrn_domain', state.etrnDomain ?? ''], ['stress', state.stress ? 'yes' : (facts?.stress ?? '')],
-    ['sasl_method', sasl?.method ?? ''], ['sasl_username', sasl?.username ?? ''], ['sasl_sender', sasl?.sender ?? ''],
+    ['sasl_method', sasl?.method ?? ''], ['sasl_username', sasl?.username ?? ''], ['sasl_sender', sasl?.sender ?? state.claimedSender ?? ''],
     ['ccert_subject', commonName(tls, 'subject')], ['ccert_issuer', commonName(tls, 'issuer')],
     ['ccert_fingerprint', tls?.clientCertFingerprint ?? ''], ['ccert_pubkey_fingerprint', tls?.clientPubkeyFingerprint ?? ''],
     ['encryption_protocol', tls?.protocol ?? ''], ['encryption_cipher', tls?.cipher ?? ''], ['encryption_keysize', tls?.bits ?? 0], ['tls_sni', tls?.sni ?? ''],

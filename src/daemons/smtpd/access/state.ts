@@ -103,6 +103,8 @@ export interface AccessState {
   stress?: boolean | undefined;
   /** Undefined: nobody has logged in. */
   sasl?: SaslLogin | undefined;
+  /** What AUTH= of MAIL FROM said, in xtext, logged in or not. */
+  claimedSender?: string | undefined;
   /** Undefined: a plaintext session. */
   tls?: TlsSession | undefined;
   etrnDomain?: string | undefined;
