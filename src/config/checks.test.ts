@@ -21,5 +21,7 @@ for (const [text, message] of [
   ['compatibility_level = new', 'malformed compatibility level syntax: "new" (/conf/main.cf, line 1: write a release, as in 3.6)'],
   ['inet_protocols = ipv5', 'unknown inet_protocols value "ipv5" in "ipv5" (write all, ipv4, ipv6, or "ipv4, ipv6") (/conf/main.cf, line 1)'],
   ['inet_interfaces = no.such.host.invalid', 'config variable inet_interfaces: host not found: no.such.host.invalid (write addresses, or a name that /etc/hosts knows) (/conf/main.cf, line 1)'],
+  ['default_verp_delimiters = #=', 'file /conf/main.cf: parameters default_verp_delimiters and verp_delimiter_filter: bad first VERP delimiter character (/conf/main.cf, line 1: write two of -=+)'],
+  ['default_verp_delimiters = +#', 'file /conf/main.cf: parameters default_verp_delimiters and verp_delimiter_filter: bad second VERP delimiter character (/conf/main.cf, line 1: write two of -=+)'],
   ['data_directory = data', 'bad directory: data_directory = data (/conf/main.cf, line 1: write the whole path, from / on)'],
 ] as const) test(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => check(text), { message }));

@@ -16,6 +16,7 @@ export function checkConfiguration(configuration: Configuration): void {
   checkHostname(configuration, 'mydomain');
   checkRelayhost(configuration);
   checkOrigin(configuration);
+  checkVerp(configuration);
 }
 
 function checkLevel(configuration: Configuration): void {
@@ -49,6 +50,19 @@ function checkHostname(configuration: Configuration, name: 'myhostname' | 'mydom
   if (validHostname(value)) return;
   const text = `file ${configuration.directory}/main.cf: parameter ${name}: bad parameter value: ${value}`;
   throw new ConfigurationError(text, configuration.origin(name), hostnameTrouble(value));
+}
+
+/** What is wrong with the delimiters of VERP addresses; also for settings of one service alone. */
+export function verpTrouble(configuration: Configuration): string | undefined {
+  const [delimiters, allowed] = [configuration.get('default_verp_delimiters'), configuration.get('verp_delimiter_filter')];
+  const wrong = !allowed.includes(delimiters[0]!) ? 'bad first VERP delimiter character'
+    : !allowed.includes(delimiters[1]!) ? 'bad second VERP delimiter character' : undefined;
+  return wrong === undefined ? undefined : `file ${configuration.directory}/main.cf: parameters default_verp_delimiters and verp_delimiter_filter: ${wrong}`;
+}
+
+function checkVerp(configuration: Configuration): void {
+  const text = verpTrouble(configuration);
+  if (text !== undefined) throw new ConfigurationError(text, configuration.origin('default_verp_delimiters'), `write two of ${configuration.get('verp_delimiter_filter')}`);
 }
 
 // What is wrong with a name that is no host name.

@@ -77,7 +77,7 @@ const waitingLimit = 64 << 10;
 const endOfFile = -4095;
 
 function readSome(this: Handle): void {
-  this.owner.read(node!.state[node!.atRead]!);
+  this.owner.arrived(node!.state[node!.atRead]!);
 }
 
 function writeDone(this: WriteRequest, status: number): void {
@@ -123,6 +123,10 @@ export class LeanSocket implements PeerSocket {
 
   get destroyed(): boolean {
     return this.#heir === undefined ? this.#isOver : this.#heir.destroyed;
+  }
+
+  get readableEnded(): boolean {
+    return this.#readEnded;
   }
 
   get writable(): boolean {
@@ -235,7 +239,7 @@ export class LeanSocket implements PeerSocket {
   }
 
   /** For the handle alone: so many bytes lie on the desk; negative: no more come. */
-  read(length: number): void {
+  arrived(length: number): void {
     if (length > 0) return this.#data?.(taken(length));
     if (length === 0 || this.#isOver || this.#readEnded) return;
     if (length !== endOfFile) return void this.destroy();
@@ -348,6 +352,11 @@ export interface PeerSocket {
   readonly remotePort?: number | undefined;
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
+  /** The peer has ended, and all that it sent was heard. */
+  readonly readableEnded: boolean;
+  /** What was put back into a net.Socket. */
+  readonly readableLength?: number;
+  read?(): unknown;
   on(event: string, listener: Listener): unknown;
   once(event: string, listener: Listener): unknown;
   off(event: string, listener: Listener): unknown;

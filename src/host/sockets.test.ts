@@ -7,6 +7,7 @@ import { createServer, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ReadWatch, awaitReadable, dup, isCloseOnExec, isOpen, readableNow, setCloseOnExec } from './descriptors.ts';
+import { bind } from './libc.ts';
 import { connectDatagram, descriptorOf, listenInet, listenUnix, passDescriptor, peerCredentials, receiveDescriptor, withSocketPath } from './sockets.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-sockets-'));
@@ -30,6 +31,23 @@ for (const address of ['127.0.0.1', '::1']) {
     server.close();
   });
 }
+
+const getsockopt = bind('int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ void *length)');
+
+/** SO_RCVBUF; the system doubles what was asked for (socket(7)). */
+function receiveBuffer(fd: number): number {
+  const value = Buffer.alloc(4);
+  getsockopt(fd, 1, 8, value, Buffer.from(Uint32Array.of(4).buffer));
+  return value.readUInt32LE();
+}
+
+test('the buffers of a listening socket have the size that was asked for', () => {
+  const [usual, small] = [listenInet('127.0.0.1', 0, 5), listenInet('127.0.0.1', 0, 5, 8192)];
+  assert.equal(receiveBuffer(small), 16_384);
+  assert.notEqual(receiveBuffer(usual), 16_384);
+  closeSync(usual);
+  closeSync(small);
+});
 
 test('addresses that are none', () => {
   for (const address of ['localhost', '300.1.1.1', '', '::g']) assert.throws(() => listenInet(address, 0, 5), { code: 'EINVAL' });

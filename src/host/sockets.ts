@@ -14,7 +14,7 @@ const family = { unix: 1, inet: 2, inet6: 10 } as const;
 const kinds = { stream: 1, dgram: 2 } as const;
 const atBirth = 0o2000000 | 0o4000; // SOCK_CLOEXEC | SOCK_NONBLOCK
 const level = { socket: 1, tcp: 6, ipv6: 41 } as const;
-const option = { noDelay: 1, reuseAddress: 2, peerCredentials: 17, v6Only: 26 } as const;
+const option = { noDelay: 1, reuseAddress: 2, sendBuffer: 7, receiveBuffer: 8, peerCredentials: 17, v6Only: 26 } as const;
 const longestUnixPath = 107;
 
 const socket = bind('int socket(int domain, int type, int protocol)');
@@ -42,9 +42,10 @@ export function inetAddress(address: string, port: number): Buffer {
 
 /**
  * A TCP socket that listens at a numeric address. An IPv6 socket takes IPv6 clients only, so that '::' and '0.0.0.0' coexist.
- * Clients' sockets inherit that small writes leave at once (tcp(7) TCP_NODELAY).
+ * Clients' sockets inherit that small writes leave at once (tcp(7) TCP_NODELAY), and the size of their buffers: `window` bytes, 0 for the
+ * system's own choice.
  */
-export function listenInet(address: string, port: number, backlog: number): number {
+export function listenInet(address: string, port: number, backlog: number, window = 0): number {
   const where = inetAddress(address, port);
   const isV6 = where.length === 28;
   const on = Buffer.from(Uint32Array.of(1).buffer);
@@ -55,9 +56,16 @@ export function listenInet(address: string, port: number, backlog: number): numb
     if (isV6) check(setsockopt(fd, level.ipv6, option.v6Only, on, 4), 'setsockopt', name);
     check(setsockopt(fd, level.tcp, option.noDelay, on, 4), 'setsockopt', name);
     check(bindTo(fd, where, where.length), 'bind', name);
+    if (window > 0) setBuffers(fd, window);
     check(listen(fd, backlog), 'listen', name);
     return fd;
   });
+}
+
+// The system may give less, or refuse: mail comes all the same.
+function setBuffers(fd: number, bytes: number): void {
+  const size = Buffer.from(Uint32Array.of(bytes).buffer);
+  for (const name of [option.sendBuffer, option.receiveBuffer]) setsockopt(fd, level.socket, name, size, 4);
 }
 
 /** sockaddr_un. */

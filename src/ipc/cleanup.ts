@@ -21,6 +21,7 @@ export const cleanupFlag = {
   smtpReply: 1 << 7,     // refusals carry an SMTP reply
   smtputf8: 1 << 8,
   autoUtf8: 1 << 9,
+  requireTls: 1 << 10,   // REQUIRETLS was asked for (RFC 8689)
 } as const;
 
 /** What smtpd(8) and pickup(8) ask for, and what bounces and forwards ask for (CLEANUP_FLAG_MASK_EXTERNAL, _INTERNAL). */

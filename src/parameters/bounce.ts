@@ -13,7 +13,7 @@ export const bounceParameters = {
   disable_verp_bounces: { kind: 'bool', default: 'no', since: '1.1', notYetUsed: true },
   double_bounce_sender: { kind: 'str', default: 'double-bounce', minLength: 1 },
   enable_threaded_bounces: { kind: 'nbool', default: 'no', since: '3.6' },
-  error_notice_recipient: { kind: 'str', default: 'postmaster', minLength: 1, notYetUsed: true },
+  error_notice_recipient: { kind: 'str', default: 'postmaster', minLength: 1 },
   notify_classes: { kind: 'str', default: 'resource, software', since: '2.9' },
   soft_bounce: { kind: 'bool', default: 'no' },
 } as const satisfies Cards;

@@ -4,7 +4,7 @@
 import type { Cards } from './card.ts';
 
 export const loggingParameters = {
-  debug_peer_level: { kind: 'int', default: '2', min: 1, notYetUsed: true },
+  debug_peer_level: { kind: 'int', default: '2', min: 1 },
   debug_peer_list: { kind: 'str', default: '' },
   debugger_command: { kind: 'str', default: '' },
   delay_logging_resolution_limit: { kind: 'int', default: '2', since: '2.3' },

@@ -18,5 +18,5 @@ export const networkParameters = {
   resolver_configuration: { kind: 'str', default: '/etc/resolv.conf', minLength: 1, ours: true },
   resolver_hosts_file: { kind: 'str', default: '/etc/hosts', minLength: 1, ours: true },
   resolver_query_limit: { kind: 'int', default: '500', min: 1, ours: true },
-  tcp_windowsize: { kind: 'int', default: '0', since: '2.6', notYetUsed: true },
+  tcp_windowsize: { kind: 'int', default: '0', since: '2.6' },
 } as const satisfies Cards;

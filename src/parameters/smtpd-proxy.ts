@@ -11,6 +11,7 @@ export const smtpdProxyParameters = {
   smtpd_proxy_filter: { kind: 'str', default: '', since: '2.1' },
   smtpd_proxy_options: { kind: 'str', default: '', since: '2.7', notYetUsed: true },
   smtpd_proxy_timeout: { kind: 'time', default: '100s', min: 1, since: '2.1', notYetUsed: true },
-  smtpd_upstream_proxy_protocol: { kind: 'str', default: '', since: '2.10', notYetUsed: true },
-  smtpd_upstream_proxy_timeout: { kind: 'time', default: '5s', min: 1, since: '2.10', notYetUsed: true },
+  smtpd_upstream_proxy_networks: { kind: 'str', default: '', ours: true },
+  smtpd_upstream_proxy_protocol: { kind: 'str', default: '', since: '2.10' },
+  smtpd_upstream_proxy_timeout: { kind: 'time', default: '5s', min: 1, since: '2.10' },
 } as const satisfies Cards;

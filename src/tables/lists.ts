@@ -47,9 +47,9 @@ export function domainsWithParents(name: string, config: Configuration, context:
   return (domain) => listed(list, domain);
 }
 
-/** Clients by name or address (mynetworks, smtpd_authorized_*_hosts, ...). */
-export function clients(name: string, config: Configuration, context: TableContext): (host: string, address: string) => MaybePromise<boolean> {
-  const list = hostList(name, config.text(name), matchSources(context), { parents: parentsMatch(name, context) });
+/** Clients by name or address (mynetworks, smtpd_authorized_*_hosts, ...). @param style the list whose habits about subdomains it shares */
+export function clients(name: string, config: Configuration, context: TableContext, style = name): (host: string, address: string) => MaybePromise<boolean> {
+  const list = hostList(name, config.text(name), matchSources(context), { parents: parentsMatch(style, context) });
   if (!list.isConstant) return (host, address) => listed(list, host, address);
   const known = new Map<string, boolean>();
   return (host, address) => {

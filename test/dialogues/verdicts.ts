@@ -5,6 +5,7 @@
 import { isIPv4 } from 'node:net';
 import { defaultSettings, forbiddenByDefault } from '../../src/protocol/smtp-server/settings.ts';
 import type { SmtpServerSettings } from '../../src/protocol/smtp-server/settings.ts';
+import { strangerOf } from '../../src/protocol/smtp-server/peer.ts';
 import { reply, say } from '../../src/protocol/smtp-server/reply.ts';
 import type { Question, Reply, Verdict } from '../../src/protocol/smtp-server/steps.ts';
 import { Logins } from './logins.ts';
@@ -20,7 +21,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   smtputf8_enable: 'boolean', strict_smtputf8: 'boolean', soft_bounce: 'boolean',
   smtpd_forbid_bare_newline: 'text', smtpd_forbid_bare_newline_reject_code: 'number',
   smtpd_forbid_unauth_pipelining: 'boolean', smtpd_banner: 'text', smtpd_sasl_auth_enable: 'boolean', smtpd_tls_auth_only: 'boolean',
-  smtpd_sasl_response_limit: 'number', broken_sasl_auth_clients: 'boolean',
+  smtpd_sasl_response_limit: 'number', broken_sasl_auth_clients: 'boolean', verp_delimiter_filter: 'text', default_verp_delimiters: 'text',
 };
 
 function valueOf(kind: Kind, text: string): number | boolean | string {
@@ -68,7 +69,8 @@ export class VerdictGiver {
 
   verdict(question: Question): Verdict {
     switch (question.verb) {
-      case 'CONNECT': return this.#listed('smtpd_client_restrictions', 554, '5.7.1', '<unknown[127.0.0.1]>: Client host rejected: Access denied');
+      case 'COMMAND': case 'XCLIENT': return accept;
+      case 'CONNECT': return this.#connected(this.#listed('smtpd_client_restrictions', 554, '5.7.1', '<unknown[127.0.0.1]>: Client host rejected: Access denied'));
       case 'HELO': case 'EHLO': return this.#logins.offer(this.#listed('smtpd_helo_restrictions', 554, '5.7.1', `<${question.name}>: Helo command rejected: Access denied`));
       case 'STARTTLS': return this.#own.has('smtpd_tls_chain_files') ? this.#logins.secured() : { accept: false, reply: say.tlsUnavailable };
       case 'AUTH': return this.#logins.begin(question.objection, question.mechanism, question.initial);
@@ -82,6 +84,16 @@ export class VerdictGiver {
         : { accept: true, queueId: `M${++this.#messages}` };
       case 'ETRN': return { accept: false, reply: { code: 459, text: `<${question.domain}>: service unavailable` } };
     }
+  }
+
+  /** Lists of trusted clients have the stage's client or nobody. */
+  #connected(verdict: Verdict): Verdict {
+    const settings = machineSettings(this.#own);
+    const may = (name: string): boolean => this.#own.get(name)?.startsWith('127.') ?? false;
+    const peer = {
+      ...strangerOf(settings), xclient: may('smtpd_authorized_xclient_hosts'), xforward: may('smtpd_authorized_xforward_hosts'), verp: may('smtpd_authorized_verp_clients'),
+    };
+    return { ...verdict, peer };
   }
 
   // With smtpd_delay_reject (the default) client and HELO restrictions speak at RCPT only.

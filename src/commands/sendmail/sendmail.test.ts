@@ -139,6 +139,15 @@ test('-bs: SMTP while the mail system is down', async (t) => {
   assert.deepEqual(records!.slice(9), ['N', 'N hi', 'N.', 'X', 'E']);
 });
 
+test('-bs: empty commands of the operator, and XVERP for this host', async (t) => {
+  const root = mailSystem(t);
+  fs.appendFileSync(`${root}/etc/main.cf`, 'smtpd_noop_commands = frob\nsmtpd_authorized_verp_clients = 127.0.0.1\n');
+  const { stdout, files } = await run(sendmail, root, ['-bs'], 'EHLO c\r\nFROB\r\nMAIL FROM:<> XVERP\r\nMAIL FROM:<l@x> XVERP\r\nRCPT TO:<a@x>\r\nDATA\r\nhi\r\n.\r\nQUIT\r\n');
+  assert.match(stdout, /^250-XVERP\r$/m);
+  assert.deepEqual(stdout.split('\r\n').filter((line) => /^[0-9]{3} /.test(line)).map((line) => line.slice(0, 3)).join(' '), '220 250 250 503 250 250 354 250 221');
+  assert.ok(files[0]!.includes('V+='), files[0]!.join());
+});
+
 test('-bs: a client that goes away leaves nothing', async (t) => {
   const { status, names } = await run(sendmail, mailSystem(t), ['-bs'], 'HELO c\r\nMAIL FROM:<a>\r\nRCPT TO:<b>\r\nDATA\r\nhi\r\n');
   assert.deepEqual([status, names], [0, []]);

@@ -13,6 +13,7 @@ import { attributeName } from '../../message/envelope-names.ts';
 import { receivedFromClient } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import { reply } from '../../protocol/smtp-server/reply.ts';
+import { strangerOf } from '../../protocol/smtp-server/peer.ts';
 import { SmtpServerSession } from '../../protocol/smtp-server/session.ts';
 import { defaultSettings, type SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
 import type { Question, SmtpServerStep, Verdict } from '../../protocol/smtp-server/steps.ts';
@@ -41,6 +42,7 @@ class StandAlone {
   readonly #around: Surroundings;
   readonly #streams: TalkStreams;
   readonly #openWay: () => Promise<Outlet>;
+  readonly #settings: SmtpServerSettings;
   readonly #machine: SmtpServerSession;
   readonly #limit: number;
   #mail: Mail | undefined;
@@ -54,7 +56,8 @@ class StandAlone {
     this.#streams = streams;
     this.#openWay = openWay;
     this.#limit = around.config.get('line_length_limit');
-    this.#machine = new SmtpServerSession(settingsFrom(around.config));
+    this.#settings = settingsFrom(around.config);
+    this.#machine = new SmtpServerSession(this.#settings);
   }
 
   async talk(): Promise<void> {
@@ -114,12 +117,28 @@ class StandAlone {
 
   async #answer(question: Question): Promise<Verdict> {
     switch (question.verb) {
+      case 'CONNECT': return this.#met();
       case 'MAIL': return this.#sender(question);
       case 'RCPT': return this.#recipient(question);
       case 'DATA': return (this.#begin(), accepted);
       case 'END': return this.#end();
       case 'VRFY': return { accept: true, reply: reply(252, '2.0.0', question.path) };
       default: return accepted;
+    }
+  }
+
+  /** Of what some clients may do, only XVERP makes sense here. */
+  async #met(): Promise<Verdict> {
+    const { config, voice } = this.#around;
+    if (config.get('smtpd_authorized_verp_clients').trim() === '') return accepted;
+    const [{ clients }, { TableTrouble }] = await Promise.all([import('../../tables/lists.ts'), import('../../tables/table.ts')]);
+    const context = { parameter: (name: string) => config.text(name), warn: (text: string) => voice.warning(text) };
+    try {
+      const verp = await clients('smtpd_authorized_verp_clients', config, context)(client.name, client.address);
+      return { accept: true, peer: { ...strangerOf(this.#settings), verp } };
+    } catch (error) {
+      if (!(error instanceof TableTrouble)) throw error;
+      return { accept: true, peer: { ...strangerOf(this.#settings), verp: 'trouble' } };
     }
   }
 
@@ -211,13 +230,15 @@ const machineParameters = [
   'myhostname', 'smtpd_banner', 'line_length_limit', 'message_size_limit', 'smtpd_recipient_limit', 'smtpd_recipient_overshoot_limit',
   'smtpd_hard_error_limit', 'smtpd_soft_error_limit', 'smtpd_error_sleep_time', 'smtpd_junk_command_limit', 'smtpd_timeout',
   'smtpd_per_request_deadline', 'smtpd_min_data_rate', 'smtpd_helo_required', 'disable_vrfy_command', 'strict_rfc821_envelopes', 'smtputf8_enable',
-  'strict_smtputf8', 'soft_bounce',
+  'strict_smtputf8', 'soft_bounce', 'verp_delimiter_filter', 'default_verp_delimiters',
 ] as const;
 
 function settingsFrom(config: Configuration): SmtpServerSettings {
   const view = config.view(machineParameters);
+  const noops = new Set(splitList(lowerAscii(config.get('smtpd_noop_commands'))));
   return {
     ...defaultSettings(view.myhostname, client.label), ...view, standAlone: true,
+    isNoopCommand: (word) => noops.has(lowerAscii(word)),
     discardedKeywords: new Set(splitList(lowerAscii(config.get('smtpd_discard_ehlo_keywords')))),
   };
 }

@@ -46,6 +46,7 @@ export class MessageSession implements CleanupSession {
     this.#state = new MessageState(context.store.create(options.reserved, context.view.enable_long_queue_ids), options.flags);
     this.#intake = new EnvelopeIntake(context, this.#state);
     if (options.flags & cleanupFlag.smtputf8) this.#state.sendOptions |= sendOption.smtputf8Requested;
+    if (options.flags & cleanupFlag.requireTls) this.#state.sendOptions |= sendOption.requireTlsEsmtp;
   }
 
   get queueId(): string {

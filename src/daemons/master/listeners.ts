@@ -19,11 +19,14 @@ const backlog = 511;
 
 export class Listeners {
   readonly #owner: { uid: number; gid: number };
+  readonly #window: number;
   readonly #open = new Map<string, number>();
 
   /** UNIX-domain sockets become this user's. */
-  constructor(owner: { uid: number; gid: number }) {
+  /** @param window tcp_windowsize */
+  constructor(owner: { uid: number; gid: number }, window = 0) {
     this.#owner = owner;
+    this.#window = window;
   }
 
   /** Close what is not wanted any more. Children that still have such a socket stop accepting when they are told to drain. */
@@ -59,7 +62,7 @@ export class Listeners {
 
   #make(endpoint: Endpoint): number {
     try {
-      if (endpoint.kind === 'inet') return listenInet(endpoint.address, endpoint.port, backlog);
+      if (endpoint.kind === 'inet') return listenInet(endpoint.address, endpoint.port, backlog, this.#window);
       return asUser(this.#owner, () => this.#makeUnix(endpoint));
     } catch (error) {
       const what = endpoint.kind === 'inet' ? `bind ${endpoint.address} port ${endpoint.port}` : `bind: ${endpoint.path}`;

@@ -60,7 +60,7 @@ export class MailSystem {
     this.#target = target;
     this.#sink = sink;
     this.#log = masterLog(sink, settings, options.exit);
-    this.#listeners = new Listeners(settings.owner);
+    this.#listeners = new Listeners(settings.owner, settings.config.get('tcp_windowsize'));
     this.#wakeups = new Wakeups(options.clock, (key) => this.#crews.wake(key));
     this.#crews = new Crews(options.clock, {
       used: (key) => this.#wakeups.used(key),

@@ -104,3 +104,11 @@ for (const [address, prefix4, prefix6, want] of [
 ] as const) {
   test(`network of ${address} /${prefix4} /${prefix6}`, () => assert.equal(network(address, { prefix4, prefix6 }), want));
 }
+
+test('who speaks for others is not counted', async () => {
+  const { counts, log, asked } = bench({ smtpd_authorized_xclient_hosts: '192.0.2.1', smtpd_client_message_rate_limit: '1' }, 1000);
+  const one = counts(client, log);
+  assert.deepEqual([await one.connected(), await one.message()], [undefined, undefined]);
+  one.gone();
+  assert.deepEqual(asked, []);
+});

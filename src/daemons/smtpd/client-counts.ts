@@ -1,12 +1,14 @@
 /**
  * How much one client may ask of us: connections at a time, and connections, messages and recipients per time unit.
  *
- * anvil(8) counts, here it is decided. Clients that smtpd_client_event_limit_exceptions lists are not even counted. When anvil is out
- * of reach there is no limit: counting is no reason to refuse mail. When the list is out of reach nobody is excepted.
+ * anvil(8) counts, here it is decided. Clients that smtpd_client_event_limit_exceptions lists are not even counted, nor those that speak
+ * for others (smtpd_authorized_xclient_hosts): whom they speak for is. When anvil is out of reach there is no limit: counting is no
+ * reason to refuse mail, nor to let a client wait for long. When the list is out of reach nobody is excepted.
  */
 import { anvilService } from '../../ipc/anvil.ts';
 import { ServiceTrouble, type Calls } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
+import { unknownValue } from '../../protocol/smtp-server/client-attributes.ts';
 import { reply } from '../../protocol/smtp-server/reply.ts';
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
 import type { Tools } from '../../server/daemon.ts';
@@ -15,11 +17,12 @@ import { TableTrouble, type TableContext } from '../../tables/table.ts';
 import { parseIpAddress, renderIpAddress } from '../../text/cidr.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
+import { patient, ServiceRests } from './patient-calls.ts';
 
 export const countParameters = [
   'myhostname', 'smtpd_client_connection_count_limit', 'smtpd_client_connection_rate_limit', 'smtpd_client_message_rate_limit',
   'smtpd_client_recipient_rate_limit', 'smtpd_client_new_tls_session_rate_limit', 'smtpd_client_auth_rate_limit',
-  'smtpd_client_ipv4_prefix_length', 'smtpd_client_ipv6_prefix_length',
+  'smtpd_client_ipv4_prefix_length', 'smtpd_client_ipv6_prefix_length', 'smtpd_client_count_timeout',
 ] as const;
 
 /** One client's counts. Refusals are told to the log. */
@@ -63,8 +66,10 @@ export function clientCounts(tools: Tools, context: TableContext): CountsFor {
   const limits = limitsOf(tools);
   const { connections, connectionRate, messageRate, recipientRate, newTls, authRate } = limits;
   if (connections + connectionRate + messageRate + recipientRate + newTls + authRate === 0) return () => uncounted;
-  const isExempt = clients('smtpd_client_event_limit_exceptions', tools.config, context);
-  const anvil = tools.services.connect(anvilService);
+  const isListed = clients('smtpd_client_event_limit_exceptions', tools.config, context);
+  const speaksForOthers = clients('smtpd_authorized_xclient_hosts', tools.config, context);
+  const isExempt: Exempt = (name, address) => chain(isListed(name, address), (listed) => listed || speaksForOthers(name, address));
+  const anvil = patient(tools.services.connect(anvilService), anvilService.name, tools.clock, tools.config.get('smtpd_client_count_timeout') * 1000);
   return (client, log) => new Counted(client, log, limits, anvil, isExempt);
 }
 
@@ -163,7 +168,7 @@ class Counted implements ClientCounts {
   /** A list that cannot be asked exempts nobody: the worst that follows is a 421. */
   #isListed(): MaybePromise<boolean> {
     const { name, address } = this.#client;
-    if (address === '') return true;
+    if (address === '' || address === unknownValue) return true;
     try {
       const listed = this.#isExempt(name, address);
       return isPending(listed) ? listed.catch((error: Error) => this.#exemptsNobody(error)) : listed;
@@ -189,6 +194,7 @@ class Counted implements ClientCounts {
       return await question();
     } catch (error) {
       if (!(error instanceof ServiceTrouble)) throw error;
+      if (error instanceof ServiceRests) return undefined;
       this.#log.warning(`${error.message} -- client limits are not enforced`);
       return undefined;
     }

@@ -14,6 +14,8 @@ import { parseIpAddress, renderIpAddress } from '../../text/cidr.ts';
 import { validHostaddr, validHostname } from '../../text/hostname.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
+import { labelOf } from './other-client.ts';
+import type { ProxiedEnds } from './upstream-proxy.ts';
 
 type NameStatus = Client['nameStatus'];
 
@@ -30,6 +32,8 @@ export interface NameSources {
   readonly warn: (text: string) => void;
   /** smtpd_peername_lookup */
   readonly enabled: boolean;
+  /** smtpd_client_port_logging */
+  readonly logsPort?: boolean;
 }
 
 /** The address of this server that a listener is bound to, where it is bound to one. */
@@ -54,8 +58,18 @@ export class ClientNames {
     const address = plainAddress(socket.remoteAddress ?? '');
     const port = String(socket.remotePort ?? '');
     const server = { address: plainAddress(serverEnd?.address ?? socket.localAddress ?? ''), port: serverEnd?.port ?? socket.localPort ?? '' };
+    return this.#described(address, port, server);
+  }
+
+  /** The client that a proxy speaks for. */
+  describeProxied({ client, server }: ProxiedEnds): MaybePromise<Client> {
+    return this.#described(client.address, client.port, server);
+  }
+
+  #described(address: string, port: string, server: { address: string; port: number | string }): MaybePromise<Client> {
+    const withPort = this.#sources.logsPort === true;
     const names = this.#names(address);
-    return isPending(names) ? names.then((late) => clientOf(late, address, port, server)) : clientOf(names, address, port, server);
+    return isPending(names) ? names.then((late) => clientOf(late, address, port, server, withPort)) : clientOf(names, address, port, server, withPort);
   }
 
   #names(address: string): MaybePromise<Names> {
@@ -77,13 +91,13 @@ export class ClientNames {
   }
 }
 
-function clientOf(names: Names, address: string, port: string, server: { address: string; port: number | string }): Client {
+function clientOf(names: Names, address: string, port: string, server: { address: string; port: number | string }, withPort: boolean): Client {
   return {
     name: names.name, reverseName: names.reverseName, nameStatus: names.nameStatus, reverseStatus: names.reverseStatus,
     address,
     literal: address.includes(':') ? `IPv6:${address}` : address,
     port,
-    label: `${names.name}[${address === '' ? 'unknown' : address}]`,
+    label: labelOf(names.name, address, port, withPort),
     serverAddress: server.address, serverPort: String(server.port),
   };
 }

@@ -24,13 +24,17 @@ import type { SaslService } from './sasl.ts';
 import type { ServerTls } from './tls.ts';
 import type { Policy } from './policy.ts';
 import type { ProbeSenderOf } from './probe-sender.ts';
-import { logEvent, loginText, whereIs } from './log-lines.ts';
+import { clientLine, logEvent, whereIs } from './log-lines.ts';
+import { listenersOf, reasonOf, type Audience } from './listeners.ts';
+import { overridden } from './other-client.ts';
+import type { PeerOf } from './peer-rights.ts';
 import type { EditReply } from './refusal-text.ts';
+import type { Transcript } from './transcript.ts';
 import { refusedByCleanup, Transaction, type OwnName, type TransactionFacts } from './transaction.ts';
 import type { Cleanup } from '../../ipc/cleanup.ts';
 
 /** What all conversations of a service share. */
-export interface Hall {
+export interface Hall extends Audience {
   readonly policy: Policy;
   readonly counts: CountsFor;
   readonly cleanup: Cleanup;
@@ -40,8 +44,16 @@ export interface Hall {
   readonly own: OwnName;
   readonly log: Log;
   settings(client: Client): SmtpServerSettings;
-  /** The same with `stress` set to `yes`; absent: no setting depends on it. */
-  stressedSettings?(client: Client): SmtpServerSettings;
+  /** What a client may do that others may not. Absent: nothing. */
+  readonly peerOf?: PeerOf | undefined;
+  /** smtpd_command_filter. Absent: commands are taken as they come. */
+  readonly filterCommand?: ((line: string, state: AccessState) => MaybePromise<Verdict>) | undefined;
+  /** info_log_address_format is `internal`. */
+  readonly logsInternal?: boolean;
+  /** smtpd_client_port_logging */
+  readonly logsPort?: boolean;
+  /** smtputf8_autodetect_classes */
+  readonly detectsUtf8?: boolean;
   isMalformed(sender: string, address: string): MaybePromise<boolean>;
   /** See probe-sender.ts. */
   readonly probeSender?: ProbeSenderOf;
@@ -92,13 +104,18 @@ export class Conversation {
     RESPONSE: (conversation, { response }) => conversation.#authentication.respond(response),
     VRFY: (conversation, question) => conversation.#counted(conversation.#counts.recipient(), () => conversation.#verify(question.address, question.path)),
     ETRN: (conversation, { domain }) => conversation.#etrn(domain),
+    COMMAND: (conversation, { line }) => conversation.#hall.filterCommand?.(line, conversation.#lookAgain()) ?? accepted,
+    XCLIENT: (conversation, question) => conversation.#become(question),
   };
 
   readonly #hall: Hall;
   readonly #log: Log;
   readonly #machine: SmtpServerSession;
   readonly #state: AccessState;
-  readonly #counts: ClientCounts;
+  readonly #settings: SmtpServerSettings;
+  #counts: ClientCounts;
+  #transcript: Transcript | undefined;
+  #endReason: string | undefined;
   readonly #socket: PeerSocket;
   /** None before the handshake of wrapper mode. */
   #pump: Pump<SmtpServerStep> | undefined;
@@ -114,19 +131,28 @@ export class Conversation {
     this.#log = session.log;
     this.#state = freshState(client, session.log);
     if (session.stress) this.#state.stress = true;
+    if (hall.logsInternal) this.#state.logsInternal = true;
     this.#counts = hall.counts(client, session.log);
     this.#socket = session.socket;
-    this.#machine = new SmtpServerSession(this.#edited(session.stress && hall.stressedSettings ? hall.stressedSettings(client) : hall.settings(client)), hall.tls.level.isWrapped);
+    this.#settings = this.#edited(hall.settings(client));
+    this.#machine = new SmtpServerSession(this.#settings, hall.tls.level.isWrapped);
     this.#log.info(`connect from ${client.label}`);
-    this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, counts: this.#counts, log: this.#log, machine: this.#machine });
+    const counts = (): ClientCounts => this.#counts;
+    this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, get counts() { return counts(); }, log: this.#log, machine: this.#machine });
     this.#authentication = new Authentication({ sasl: hall.sasl, hostname: hall.own.hostname, state: this.#state, log: this.#log, authOnly: hall.tls.level.authOnly });
-    if (!hall.tls.level.isWrapped) this.#pump = this.#converse(session.socket);
+    if (hall.tls.level.isWrapped) return;
+    // What came behind a proxy's header came before our greeting.
+    if ((session.socket.readableLength ?? 0) > 0) this.#machine.receive(session.socket.read!() as Buffer);
+    this.#pump = this.#converse(session.socket);
   }
 
   /** Settings are shared; what is done to replies depends on the session. */
   #edited(settings: SmtpServerSettings): SmtpServerSettings {
     const { editReply } = this.#hall;
-    return editReply === undefined ? settings : { ...settings, editReply: (said) => editReply(said, this.#state) };
+    const { transcript, listener } = listenersOf(this.#hall, this.#state, settings.smtputf8_enable);
+    this.#transcript = transcript;
+    const edited = editReply === undefined ? settings : { ...settings, editReply: (said: Reply) => editReply(said, this.#state) };
+    return listener === undefined ? edited : { ...edited, transcript: listener };
   }
 
   /** Until the client is gone. */
@@ -137,6 +163,7 @@ export class Conversation {
     } finally {
       this.#isGone = true;
       this.#authentication.end();
+      this.#transcript?.flush(this.#endReason);
       this.#forget();
       this.#counts.gone();
       this.#log.info(`disconnect from ${this.#state.client.label} ${this.#machine.statistics()}`);
@@ -148,15 +175,16 @@ export class Conversation {
       case 'ask': return this.#ask(step.question);
       case 'content': return this.#content(step.chunk);
       case 'abort': return this.#forget();
-      case 'log': return logEvent(step.log, this.#lookAgain(), this.#log);
+      case 'log': return logEvent(step.log, this.#lookAgain(), this.#log, this.#hall.own.hostname);
       case 'start-tls': return this.#startTls();
+      case 'close': return void (this.#endReason = reasonOf(step.reason));
       default: return undefined;
     }
   }
 
   /** A late answer does not hold the pump: replies that are ready go out meanwhile. */
   #ask(question: Question): void {
-    this.#lookAgain().where = whereIs(question);
+    if (question.verb !== 'COMMAND') this.#lookAgain().where = whereIs(question);
     const answer = this.#answer(question);
     if (!isPending(answer)) return this.#machine.answer(answer);
     answer.then((verdict) => this.#pump!.tell(() => this.#machine.answer(verdict)), (error: Error) => this.#broken(error));
@@ -223,7 +251,25 @@ export class Conversation {
   }
 
   #connect(): MaybePromise<Verdict> {
-    return this.#counted(this.#counts.connected(), () => this.#verdict(this.#hall.policy.connect(this.#state)));
+    const peer = this.#hall.peerOf?.(this.#state.client, this.#settings);
+    return chain(peer, (known) => {
+      const verdict = this.#counted(this.#counts.connected(), () => this.#verdict(this.#hall.policy.connect(this.#state)));
+      return known === undefined ? verdict : chain(verdict, (said) => ({ ...said, peer: known }));
+    });
+  }
+
+  /** XCLIENT: whatever was known of the client, and was worked out for it, holds no more. */
+  #become({ override }: Asked<'XCLIENT'>): Verdict {
+    const state = this.#state;
+    this.#forget();
+    this.#transcript?.flush();
+    this.#counts.gone();
+    state.client = overridden(state.client, override, this.#hall.logsPort === true);
+    this.#authentication.forget();
+    state.sasl = override.login === undefined ? undefined : { username: override.login, method: 'XCLIENT', sender: undefined };
+    state.answers = state.noted = undefined;
+    this.#counts = this.#hall.counts(state.client, this.#log);
+    return accepted;
   }
 
   #hello(name: string): MaybePromise<Verdict> {
@@ -254,6 +300,7 @@ export class Conversation {
     this.#state.sender = question.sender;
     this.#vouch(question.parameters.auth);
     this.#state.size = question.parameters.size;
+    this.#state.forwarded = question.forwarded;
     this.#state.instance = this.#hall.nextInstance();
     return chain(this.#hall.policy.sender(this.#state), (decision) => this.#senderJudged(question, decision));
   }
@@ -269,7 +316,7 @@ export class Conversation {
     }
     const arrival = hall.now();
     return chain(hall.isLocalRewriting(state), (isLocalRewriting) => {
-      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received };
+      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received, logsPort: hall.logsPort, detectsUtf8: hall.detectsUtf8 };
       return accepted;
     });
   }
@@ -315,9 +362,7 @@ export class Conversation {
   /** Undefined when the client has gone meanwhile. */
   #open(): MaybePromise<Transaction | undefined> {
     if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
-    const { sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags, receivedTls } = this.#mail!;
-    const facts = { state: this.#state, sender, parameters, arrival, isLocalRewriting, contentFilter, withoutFlags, receivedTls };
-    const transaction = Transaction.open(this.#hall.cleanup, facts);
+    const transaction = Transaction.open(this.#hall.cleanup, { state: this.#state, ...this.#mail! });
     return isPending(transaction) ? transaction.then((late) => this.#opened(late)) : this.#opened(transaction);
   }
 
@@ -325,7 +370,7 @@ export class Conversation {
     if (this.#isGone) return void transaction.abort();
     this.#transaction = transaction;
     this.#state.queueId = transaction.queueId;
-    this.#log.info(`${transaction.queueId}: client=${this.#state.client.label}${loginText(this.#state, transaction.facts.parameters)}`);
+    this.#log.info(clientLine(this.#state, this.#hall.logsPort === true));
     return transaction;
   }
 
@@ -405,7 +450,7 @@ export class Conversation {
     this.#transaction = undefined;
     this.#mail = undefined;
     const state = this.#state;
-    state.sender = state.recipient = state.queueId = undefined;
+    state.sender = state.recipient = state.queueId = state.forwarded = undefined;
     this.#vouch(undefined);
     if (state.instance !== undefined) state.size = state.instance = undefined;
     forgetSideEffects(state.effects);

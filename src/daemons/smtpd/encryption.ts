@@ -70,7 +70,7 @@ export class Encryption {
     }
     const secured = await this.#secure(plain);
     const isRefused = await this.#judge(secured, true);
-    if (secured === undefined && !isRefused) logEvent({ event: 'ended', reason: 'lost connection', after: 'CONNECT', bytes: undefined }, state, log);
+    if (secured === undefined && !isRefused) logEvent({ event: 'ended', reason: 'lost connection', after: 'CONNECT', bytes: undefined }, state, log, this.#parts.hostname);
     return secured?.socket;
   }
 

@@ -3,10 +3,11 @@
  *
  * Read on: conversation.ts for one client, policy.ts and access/ for who may do what, transaction.ts for the way to cleanup.
  */
+import { verpTrouble } from '../../config/checks.ts';
 import { overriddenFlags } from '../../ipc/override-options.ts';
 import { resolveFlag } from '../../ipc/rewrite.ts';
 import type { Clock } from '../../server/clock.ts';
-import type { PeerSocket } from '../../host/lean-socket.ts';
+import { fullSocket, type PeerSocket } from '../../host/lean-socket.ts';
 import { zoneAt } from '../../host/zone.ts';
 import { HostsFile } from '../../network/hosts-file.ts';
 import { lookupNative } from '../../network/native-lookup.ts';
@@ -30,27 +31,36 @@ import type { AccessState, Client } from './access/state.ts';
 import { clientCounts } from './client-counts.ts';
 import { ClientNames } from './client-name.ts';
 import { Conversation, type Hall } from './conversation.ts';
+import { openNotices, noticeParameters } from './notices.ts';
+import { openCommandFilter } from './command-filter.ts';
+import { openPeerRights, peerParameters } from './peer-rights.ts';
 import { Policy } from './policy.ts';
 import { openProbeSender } from './probe-sender.ts';
 import { createReplyEditor } from './refusal-text.ts';
 import { openSasl } from './sasl.ts';
+import { openWatched } from './watched.ts';
+import { unknownClient } from './other-client.ts';
 import { ServerTls, type TlsLevel } from './tls.ts';
+import { dependsOnStress } from './stress.ts';
+import { familiesOf, openUpstreamProxy, turnAway, type AskProxy, type ProxiedEnds } from './upstream-proxy.ts';
 
 /** Parameters whose values the protocol machine takes by the same name. */
 const machineParameters = [
   'myhostname', 'smtpd_banner', 'line_length_limit', 'message_size_limit', 'smtpd_recipient_limit', 'smtpd_recipient_overshoot_limit',
   'smtpd_hard_error_limit', 'smtpd_soft_error_limit', 'smtpd_error_sleep_time', 'smtpd_junk_command_limit', 'smtpd_timeout',
   'smtpd_per_request_deadline', 'smtpd_min_data_rate', 'smtpd_sasl_auth_enable', 'smtpd_sasl_response_limit', 'broken_sasl_auth_clients', 'smtpd_helo_required', 'disable_vrfy_command', 'strict_rfc821_envelopes', 'smtputf8_enable',
-  'strict_smtputf8', 'soft_bounce', 'smtpd_forbid_bare_newline_reject_code',
+  'strict_smtputf8', 'soft_bounce', 'smtpd_forbid_bare_newline_reject_code', 'requiretls_enable', 'verp_delimiter_filter', 'default_verp_delimiters',
 ] as const;
 
-const parameters = [
-  ...machineParameters, ...accessParameters, 'mail_name', 'smtpd_hide_client_session', 'smtpd_forbid_bare_newline', 'smtpd_forbid_unauth_pipelining',
+const policyParameters = [
+  ...accessParameters, 'mail_name', 'smtpd_hide_client_session', 'smtpd_forbid_bare_newline', 'smtpd_forbid_unauth_pipelining',
   'smtpd_discard_ehlo_keywords', 'smtpd_noop_commands', 'smtpd_forbidden_commands', 'smtpd_peername_lookup', 'queue_minfree', 'content_filter', 'receive_override_options',
   'cleanup_service_name', 'smtpd_delay_reject', 'smtpd_relay_before_recipient_restrictions', 'smtpd_reject_unlisted_recipient',
   'smtpd_reject_unlisted_sender', 'smtpd_restriction_classes', 'recipient_delimiter', 'resolver_configuration', 'local_header_rewrite_clients', 'smtpd_reject_filter_maps', 'smtpd_reject_footer_maps',
-  'smtpd_reject_footer',
+  'smtpd_reject_footer', ...peerParameters, ...noticeParameters, 'smtpd_client_port_logging', 'smtpd_command_filter', 'smtputf8_autodetect_classes', 'inet_protocols', 'info_log_address_format',
 ] as const;
+
+const parameters = [...machineParameters, ...policyParameters] as const;
 
 export const daemon: Daemon = {
   card: {
@@ -70,29 +80,42 @@ function open(tools: Tools): Promise<Service> {
   const context = tableContext(tools.config, tools.log, tools.restart);
   const dns = new Resolver({ ticker: tools.clock, warn: (text) => tools.log.warning(text), file: view.resolver_configuration });
   const hosts = new HostsFile('/etc/hosts', tools.clock);
-  const names = new ClientNames({ dns, hosts, ticker: tools.clock, warn: (text) => tools.log.warning(text), enabled: view.smtpd_peername_lookup });
-  const hall = openHall(tools, context, dns, hosts);
-  const serve = (session: Session<PeerSocket>, client: Client): Promise<void> => new Conversation(session, client, hall).served();
-  const service: Service = {
-    start: () => hall.tls.start(),
-    drain: () => hall.tls.close(),
-    stranger(session) {
-      const client = names.describe(session.socket, session.serverEnd);
-      return isPending(client) ? client.then((late) => serve(session, late)) : serve(session, client);
-    },
+  const logsPort = view.smtpd_client_port_logging;
+  const names = new ClientNames({ dns, hosts, ticker: tools.clock, warn: (text) => tools.log.warning(text), enabled: view.smtpd_peername_lookup, logsPort });
+  const proxy = openUpstreamProxy(tools, context);
+  const tls = new ServerTls(tools, context);
+  const sasl = openSasl(tools, context, (host) => lookupNative(host, hosts, dns));
+  const hall = openHall(tools, context, dns, hosts, tls, sasl);
+  const underStress = { ...tools, config: tools.config.withOverrides([['stress', 'yes']]) };
+  const stressed = dependsOnStress(tools.config, underStress.config, policyParameters) ? openHall(underStress, context, dns, hosts, tls, sasl)
+    : { ...hall, settings: machineSettings(underStress, context, tls.level) };
+  const serve = (session: Session<PeerSocket>, client: Client): Promise<void> => {
+    const conversation = new Conversation(session, client, session.stress ? stressed : hall);
+    // Whoever has read a proxy's header has left the socket paused; a handshake takes it over as it is.
+    if (proxy !== undefined && !tls.level.isWrapped) session.socket.resume();
+    return conversation.served();
   };
-  return hall.tls.open().then(() => service);
+  const meet = (session: Session<PeerSocket>, who: ProxiedEnds | 'direct'): MaybePromise<void> =>
+    chain(who === 'direct' ? names.describe(session.socket, session.serverEnd) : names.describeProxied(who), (client) => serve(session, client));
+  const introduce = async (session: Session, ask: AskProxy): Promise<void> => {
+    const who = await ask(session);
+    return who === 'none' ? turnAway(session, view.myhostname, unknownClient(logsPort)) : meet(session, who);
+  };
+  const service: Service = {
+    start: () => tls.start(),
+    drain: () => tls.close(),
+    stranger: async (session) => (proxy === undefined ? meet(session, 'direct') : introduce({ ...session, socket: fullSocket(session.socket) }, proxy)),
+  };
+  return tls.open().then(() => service);
 }
 
-function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: HostsFile): Hall {
+function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: HostsFile, tls: ServerTls, sasl: Hall['sasl']): Hall {
   const { config, log, clock, services } = tools;
   const view = config.view(parameters);
   const setup = accessSetup(tools, context, dns, hosts);
-  const tls = new ServerTls(tools, context);
-  const sasl = openSasl(tools, context, (host) => lookupNative(host, hosts, dns));
   const classText = restrictionClasses(tools);
   const relay = openRelay([config.text('smtpd_relay_restrictions'), config.text('smtpd_recipient_restrictions')], classText);
-  const mistake = relay ?? restrictionMistake(config);
+  const mistake = relay ?? restrictionMistake(config) ?? verpTrouble(config);
   if (mistake !== undefined) log.fatal(mistake);
   const policy = new Policy(setup, {
     text: (name) => config.text(name),
@@ -110,7 +133,13 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
       date: dates(),
     },
     settings: machineSettings(tools, context, tls.level),
-    stressedSettings: machineSettings({ ...tools, config: config.withOverrides([['stress', 'yes']]) }, context, tls.level),
+    peerOf: openPeerRights(tools, context),
+    filterCommand: openCommandFilter(view.smtpd_command_filter, context, log, view.myhostname),
+    notices: openNotices(tools, services.cleanup(view.cleanup_service_name)),
+    isWatched: openWatched(tools, context) ?? nobody,
+    logsPort: view.smtpd_client_port_logging,
+    logsInternal: view.info_log_address_format === 'internal',
+    detectsUtf8: view.smtputf8_enable && splitList(lowerAscii(view.smtputf8_autodetect_classes)).some((name) => name === 'smtpd' || name === 'all'),
     now: () => clock.now(),
     isMalformed: (sender, address) => isMalformed(setup, sender, address),
     probeSender: openProbeSender(tools),
@@ -129,6 +158,7 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
   };
 }
 
+const nobody = (): boolean => false;
 const noMore: ReadonlyMap<string, string> = new Map();
 
 /** `pid.seconds.microseconds.number`, in hexadecimal: never the same twice on this machine. */
@@ -226,6 +256,8 @@ function machineSettings(tools: Tools, context: TableContext, tls: TlsLevel): (c
     smtpd_forbid_unauth_pipelining: view.smtpd_forbid_unauth_pipelining,
     smtpd_use_tls: tls.isUsed, smtpd_enforce_tls: tls.isRequired, smtpd_tls_auth_only: tls.authOnly,
     discardedKeywords: new Set(splitList(lowerAscii(view.smtpd_discard_ehlo_keywords))),
+    filtersCommands: view.smtpd_command_filter !== '',
+    families: familiesOf(view.inet_protocols),
     isNoopCommand: noops.size === 0 ? () => false : (word: string) => noops.has(lowerAscii(word)),
     isForbiddenCommand: forbiddenCommands(tools, context),
   };

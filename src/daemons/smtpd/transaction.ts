@@ -12,7 +12,9 @@ import { recordType } from '../../message/record.ts';
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
 import { dsnNotify, dsnValid, splitDsn } from '../../message/dsn.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
+import { forwardedClient } from '../../protocol/smtp-server/client-attributes.ts';
 import type { AccessState } from './access/state.ts';
+import { originLabel } from './log-lines.ts';
 
 export interface TransactionFacts {
   readonly state: AccessState;
@@ -27,6 +29,10 @@ export interface TransactionFacts {
   readonly withoutFlags: number;
   /** What Received: says of TLS (smtpd_tls_received_header). */
   readonly receivedTls: TlsFacts | undefined;
+  /** smtpd_client_port_logging */
+  readonly logsPort?: boolean | undefined;
+  /** smtputf8_autodetect_classes */
+  readonly detectsUtf8?: boolean | undefined;
 }
 
 export interface OwnName {
@@ -52,8 +58,9 @@ export class Transaction {
 
   /** Rejects with ServiceTrouble when cleanup is out of reach. */
   static open(cleanup: Cleanup, facts: TransactionFacts): MaybePromise<Transaction> {
-    const utf8 = facts.parameters.smtputf8 ? cleanupFlag.smtputf8 : 0;
-    const flags = ((externalFlags | cleanupFlag.smtpReply) & ~facts.withoutFlags) | utf8;
+    const { smtputf8, requireTls } = facts.parameters;
+    const utf8 = smtputf8 ? cleanupFlag.smtputf8 : facts.detectsUtf8 ? cleanupFlag.autoUtf8 : 0;
+    const flags = ((externalFlags | cleanupFlag.smtpReply) & ~facts.withoutFlags) | utf8 | (requireTls ? cleanupFlag.requireTls : 0);
     const session = cleanup.open({ flags, lineEnd: 'crlf' });
     return isPending(session) ? session.then((late) => new Transaction(facts, late)) : new Transaction(facts, session);
   }
@@ -123,7 +130,9 @@ export class Transaction {
     const session = this.#session;
     session.record(recordType.time, `${Math.floor(arrival / 1000)} ${Math.floor((arrival % 1000) * 1000)}`);
     if (contentFilter !== '') session.record(recordType.filter, contentFilter);
-    this.#attribute(attributeName.rewriteContext, isLocalRewriting ? 'local' : 'remote');
+    const { forwarded } = this.facts.state;
+    this.#attribute(attributeName.logIdent, forwarded?.ident?.id ?? this.queueId);
+    this.#attribute(attributeName.rewriteContext, forwarded?.source ?? (isLocalRewriting ? 'local' : 'remote'));
     this.#loginAttributes();
     if (parameters.dsnEnvid !== undefined) this.#attribute(attributeName.dsnEnvid, parameters.dsnEnvid);
     if (parameters.dsnRet !== 0) this.#attribute(attributeName.dsnRet, parameters.dsnRet);
@@ -144,13 +153,15 @@ export class Transaction {
 
   /** Unknown values are recorded too: without any, the mail would pass for local submission. */
   #clientAttributes(): void {
-    const { client, helo, protocol } = this.facts.state;
-    this.#attribute(attributeName.logClientName, client.name);
-    this.#attribute(attributeName.logClientAddress, client.literal);
-    this.#attribute(attributeName.logClientPort, client.port);
-    this.#attribute(attributeName.logMessageOrigin, client.label);
-    if (helo !== undefined) this.#attribute(attributeName.logHeloName, helo);
-    this.#attribute(attributeName.logProtocolName, protocol);
+    const { state, logsPort } = this.facts;
+    const { client, helo, protocol } = state;
+    const origin = forwardedClient(state.forwarded) ?? { ...client, helo, protocol };
+    this.#attribute(attributeName.logClientName, origin.name);
+    this.#attribute(attributeName.logClientAddress, origin.literal);
+    this.#attribute(attributeName.logClientPort, origin.port);
+    this.#attribute(attributeName.logMessageOrigin, originLabel(state, logsPort === true) ?? client.label);
+    if (origin.helo !== undefined) this.#attribute(attributeName.logHeloName, origin.helo);
+    this.#attribute(attributeName.logProtocolName, origin.protocol);
     this.#attribute(attributeName.clientName, client.name);
     this.#attribute(attributeName.reverseClientName, client.reverseName);
     this.#attribute(attributeName.clientAddress, client.address);

@@ -4,8 +4,11 @@
  */
 import type { CommandWord } from '../../message/smtp-path.ts';
 import { printable } from '../../text/ascii.ts';
+import { neuter, type ClientOverride, type Forwarded } from './client-attributes.ts';
 import type { ChunkReader } from './chunk.ts';
 import type { NewlineWatch } from './gauge.ts';
+import { strangerOf, type Peer } from './peer.ts';
+import { tell } from './reply.ts';
 import type { SmtpServerSettings } from './settings.ts';
 import type { LogEvent, Question, Reply, SmtpServerStep, Verdict } from './steps.ts';
 
@@ -49,6 +52,7 @@ export interface Verb {
 
 export class Dialogue {
   readonly settings: SmtpServerSettings;
+  peer: Peer;
   readonly #steps: SmtpServerStep[];
 
   /** The name given with HELO or EHLO, safe to log. */
@@ -59,6 +63,8 @@ export class Dialogue {
   /** What EHLO announces behind AUTH. */
   mechanisms: string | undefined;
   mail: Transaction | undefined;
+  /** What XFORWARD has said about the next message, or the one under way. */
+  forwarded: Forwarded | undefined;
   chunkState: ChunkState = 'none';
   chunk: ChunkReader | undefined;
   /** The last thing that was recognized, as log lines name it. */
@@ -71,6 +77,7 @@ export class Dialogue {
   /** `steps`: where the session's steps stand in line. */
   constructor(settings: SmtpServerSettings, steps: SmtpServerStep[]) {
     this.settings = settings;
+    this.peer = strangerOf(settings);
     this.#steps = steps;
   }
 
@@ -89,7 +96,7 @@ export class Dialogue {
 
   /** Does the session offer, and hence accept, what this EHLO keyword stands for? */
   offers(keyword: string): boolean {
-    return !this.settings.discardedKeywords.has(keyword);
+    return this.peer.discardedKeywords?.has(keyword) !== true;
   }
 
   get smtputf8Offered(): boolean {
@@ -98,7 +105,7 @@ export class Dialogue {
 
   /** Newline policing (smtpd_forbid_bare_newline) is never for a local program. */
   get policesNewlines(): boolean {
-    return this.settings.smtpd_forbid_bare_newline !== 'no' && !this.settings.standAlone;
+    return this.peer.policesNewlines;
   }
 
   /** What a bare newline in a command or in content means. */
@@ -111,6 +118,7 @@ export class Dialogue {
   resetMail(told = false): void {
     if (this.mail !== undefined && !told) this.emit({ kind: 'abort' });
     this.mail = undefined;
+    this.forwarded = undefined;
     this.chunkState = 'none';
     this.chunk = undefined;
   }
@@ -121,10 +129,28 @@ export class Dialogue {
     this.helo = this.mechanisms = undefined;
   }
 
+  /** XCLIENT: the client is another one from now on, and has said only what XCLIENT says of it. */
+  become({ helo, protocol }: ClientOverride): void {
+    this.resetMail();
+    this.helo = helo?.name;
+    this.protocol = protocol ?? 'SMTP';
+  }
+
+  /** A list or table of ours that decides about this client cannot be asked. The reply ends the session. */
+  unsure(what: string): Reply {
+    this.log({ event: 'unsure', what });
+    return this.dataError();
+  }
+
+  dataError(): Reply {
+    this.log({ event: 'data-error' });
+    return tell.localDataError(this.settings.myhostname);
+  }
+
   /** RFC 5321 §4.1.4: a new greeting begins as if RSET had been given. */
   greet(protocol: 'SMTP' | 'ESMTP', name: string): void {
     this.resetMail();
-    this.helo = printable(name, '?', this.settings.smtputf8_enable).replace(/[ <>()\\";@]/g, '?');
+    this.helo = neuter(printable(name, '?', this.settings.smtputf8_enable));
     // Once ESMTP, always ESMTP: a client that was told of PIPELINING cannot be blamed for using it.
     if (protocol === 'ESMTP') this.protocol = protocol;
   }

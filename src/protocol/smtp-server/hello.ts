@@ -14,14 +14,30 @@ const keywords: readonly (readonly [name: string, line: (dialogue: Dialogue) => 
   ['starttls', ({ settings, encrypted }) => (settings.smtpd_use_tls && !encrypted ? 'STARTTLS' : undefined)],
   ['auth', ({ settings, mechanisms }) => (mechanisms === undefined ? undefined
     : settings.broken_sasl_auth_clients ? [`AUTH ${mechanisms}`, `AUTH=${mechanisms}`] : `AUTH ${mechanisms}`)],
+  ['verp', ({ peer }) => (peer.verp === true ? 'XVERP' : undefined)],
+  ['xclient', ({ peer }) => (peer.xclient === true ? 'XCLIENT NAME ADDR PROTO HELO REVERSE_NAME PORT LOGIN DESTADDR DESTPORT' : undefined)],
+  ['xforward', ({ peer }) => (peer.xforward === true ? 'XFORWARD NAME ADDR PROTO HELO SOURCE PORT IDENT' : undefined)],
   ['enhancedstatuscodes', () => 'ENHANCEDSTATUSCODES'],
   ['8bitmime', () => '8BITMIME'],
   ['dsn', () => 'DSN'],
   ['smtputf8', ({ settings }) => (settings.smtputf8_enable ? 'SMTPUTF8' : undefined)],
   ['chunking', () => 'CHUNKING'],
+  ['requiretls', ({ settings, encrypted }) => (settings.requiretls_enable && encrypted ? 'REQUIRETLS' : undefined)],
 ];
 
+/** Keywords for some clients only, and what they stand for. */
+const rights = [['verp', 'XVERP'], ['xclient', 'XCLIENT'], ['xforward', 'XFORWARD']] as const;
+
+/** What cannot be told about this client, because a list or table cannot be asked. */
+function doubt(dialogue: Dialogue): string | undefined {
+  if (dialogue.peer.discardedKeywords === undefined) return 'what EHLO features to announce to';
+  const unclear = rights.find(([name]) => dialogue.peer[name] === 'trouble' && dialogue.offers(name));
+  return unclear === undefined ? undefined : `if EHLO feature ${unclear[1]} should be announced to`;
+}
+
 function ehloReply(dialogue: Dialogue): Reply {
+  const unclear = doubt(dialogue);
+  if (unclear !== undefined) return dialogue.unsure(unclear);
   const lines = [dialogue.settings.myhostname];
   for (const [name, line] of keywords) {
     const text = dialogue.offers(name) ? line(dialogue) : undefined;

@@ -23,11 +23,16 @@ export class Input {
   fate: LineFate = 'whole';
 
   readonly #limit: number;
-  readonly #policed: boolean;
+  #policed: boolean;
 
   /** `limit`: longest line, its end included, but for one CR. `policed`: bare newlines are noticed, and only one CR is an end. */
   constructor(limit: number, policed: boolean) {
     this.#limit = limit;
+    this.#policed = policed;
+  }
+
+  /** Whether bare newlines are noticed can depend on who the client turns out to be. */
+  set policed(policed: boolean) {
     this.#policed = policed;
   }
 

@@ -26,10 +26,19 @@ export function checkMail(dialogue: Dialogue, words: readonly CommandWord[]): Ou
   if (sender === undefined) return refuse(say.badSender);
   const result = mailParameters(parameters, {
     smtputf8: dialogue.smtputf8Offered, dsn: dialogue.offers('dsn'), auth: true,
+    requireTls: dialogue.settings.requiretls_enable && dialogue.encrypted && dialogue.offers('requiretls'),
+    verp: dialogue.peer.verp === true, verpFilter: dialogue.settings.verp_delimiter_filter,
   });
   if ('refusal' in result) return refuse(result.refusal);
   const objection = objectionTo(dialogue, sender, result.mail);
-  return objection ? refuse(objection) : ask({ verb: 'MAIL', sender, path: path.text, parameters: result.mail });
+  if (objection !== undefined) return refuse(objection);
+  const question = { verb: 'MAIL', sender, path: path.text, parameters: withDelimiters(result.mail, dialogue.settings.default_verp_delimiters) } as const;
+  return ask(dialogue.forwarded === undefined ? question : { ...question, forwarded: dialogue.forwarded });
+}
+
+/** XVERP without delimiters asks for the usual ones. */
+function withDelimiters(mail: MailParameters, usual: string): MailParameters {
+  return mail.verp === '' ? { ...mail, verp: usual } : mail;
 }
 
 // SMTPUTF8 comes after the address, and decides which addresses are good.
@@ -44,6 +53,7 @@ function objectionTo(dialogue: Dialogue, sender: string, parameters: MailParamet
     dialogue.logReject('552 5.3.4 Message size exceeds fixed limit', sender);
     return say.tooBig;
   }
+  if (parameters.verp !== undefined && sender === '') return say.nullVerpSender;
   return strict && !parameters.smtputf8 && !isAscii(sender) ? say.needSmtputf8 : undefined;
 }
 

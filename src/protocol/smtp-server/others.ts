@@ -1,14 +1,10 @@
-/**
- * The small verbs: RSET, NOOP, VRFY, ETRN, STARTTLS, QUIT, and those that this server knows only to refuse (XCLIENT, XFORWARD): naming
- * them keeps them out of the count of unknown commands.
- */
+/** The small verbs: RSET, NOOP, VRFY, ETRN, STARTTLS, QUIT. */
 import type { CommandWord } from '../../message/smtp-path.ts';
 import { isAscii, sameIgnoringCase } from '../../text/ascii.ts';
 import { validHostname, validMailhostLiteral } from '../../text/hostname.ts';
 import { readPath } from './address.ts';
 import type { Dialogue, Outcome, Verb } from './dialogue.ts';
 import { answer, ask, refuse } from './dialogue.ts';
-import { outsideMail } from './order.ts';
 import { say, tell } from './reply.ts';
 
 export const rset: Verb = {
@@ -59,15 +55,6 @@ function checkEtrn(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
 }
 
 export const etrn: Verb = { name: 'ETRN', junk: true, check: checkEtrn, accepted: () => say.queueingStarted };
-
-const attributeVerb = (name: string): Verb => ({
-  name,
-  order: [outsideMail],
-  check: (_dialogue, words) => refuse(words.length < 2 ? tell.attributeSyntax(name) : say.notAuthorized),
-});
-
-export const xclient: Verb = { ...attributeVerb('XCLIENT'), plain: true };
-export const xforward = attributeVerb('XFORWARD');
 
 function checkStartTls(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
   if (words.length !== 1) return refuse(say.startTlsSyntax);

@@ -30,7 +30,9 @@ export class Outbox {
       this.#steps.push({ kind: 'delay', milliseconds: delay });
     }
     const said = settings.editReply === undefined ? reply : settings.editReply(reply);
-    this.#text += renderReply(said, settings.soft_bounce);
+    const bytes = renderReply(said, settings.soft_bounce);
+    settings.transcript?.said(said, bytes);
+    this.#text += bytes;
     if (delay > 0 || this.#text.length > limit) this.flush();
     return said;
   }

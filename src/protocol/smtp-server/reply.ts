@@ -56,6 +56,7 @@ export const say = {
   hugeSize: reply(552, '5.3.4', 'Message size exceeds file system imposed limit'),
   tooBig: reply(552, '5.3.4', 'Message size exceeds fixed limit'),
   dsnDisabled: reply(501, '5.7.1', 'DSN support is disabled'),
+  nullVerpSender: reply(503, '5.5.4', 'Error: XVERP requires non-null sender'),
   badRet: reply(501, '5.5.4', 'Bad RET parameter syntax'),
   badEnvid: reply(501, '5.5.4', 'Bad ENVID parameter syntax'),
   needSmtputf8: reply(553, '5.6.7', 'Must declare SMTPUTF8 to send unicode address'),
@@ -120,5 +121,9 @@ export const tell = {
   verified: (path: string) => reply(252, '2.0.0', path),
   vrfySyntax: (utf8: boolean) => reply(501, '5.5.4', `Syntax: VRFY address${utf8 ? ' [SMTPUTF8]' : ''}`),
   attributeSyntax: (verb: string) => reply(501, '5.5.4', `Syntax: ${verb} attribute=value...`),
+  badAttribute: (verb: string, name: string) => reply(501, '5.5.4', `Bad ${verb} attribute name: ${name}`),
+  badAttributeValue: (name: string, value: string) => reply(501, '5.5.4', `Bad ${name} syntax: ${value}`),
+  localDataError: (host: string) => reply(421, '4.3.0', `${host} Server local data error`),
+  localError: (host: string) => reply(421, '4.3.0', `${host} Server local error`),
   commands: (names: readonly string[]) => reply(214, '2.0.0', `Commands: ${names.join(' ')}`),
 } as const;

@@ -22,6 +22,7 @@ import { escapeBytes, untilNul } from './escape.ts';
 import { Outbox } from './outbox.ts';
 import { hangsUp, say, tell } from './reply.ts';
 import type { SmtpServerSettings } from './settings.ts';
+import type { ClientOverride } from './client-attributes.ts';
 import type { CloseReason, Question, Reply, SessionContext, SmtpServerStep, Verdict } from './steps.ts';
 import { findVerb, isHeader } from './verbs.ts';
 
@@ -113,6 +114,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     if (question === undefined) throw new Error('an answer, but no question is open');
     this.#open = undefined;
     if (question.verb === 'CONNECT') this.#greet(verdict);
+    else if (question.verb === 'COMMAND') this.#filtered(question.line, verdict);
     else if (question.verb === 'END') this.#intake.conclude(question.command, verdict);
     else this.#goOn(this.#verb!, question, verdict);
     if (verdict.close) this.#hangUp = true;
@@ -203,6 +205,10 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   }
 
   #greet(verdict: Verdict): void {
+    if (verdict.peer !== undefined) {
+      this.#dialogue.peer = verdict.peer;
+      this.#input.policed = this.#dialogue.policesNewlines;
+    }
     if (this.#outOfStep()) return;
     this.#phase = 'talking';
     if (!verdict.accept) {
@@ -222,6 +228,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     }
     const line = this.#input.line();
     if (line === undefined) return false;
+    this.#settings.transcript?.heard(line);
     this.#patience.newRequest();
     if (this.#farewell !== undefined) this.#say(this.#farewell);
     else if (this.#input.fate !== 'whole') this.#longLine(line);
@@ -268,6 +275,18 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #interpret(line: string): void {
     const text = untilNul(line);
     if (this.#settings.smtputf8_enable && !isUtf8(text)) return this.#unreadable(say.badUtf8);
+    if (this.#settings.filtersCommands) this.#ask({ verb: 'COMMAND', line: text });
+    else this.#obey(text, line);
+  }
+
+  /** smtpd_command_filter has seen the command. */
+  #filtered(line: string, verdict: Verdict): void {
+    if (!verdict.accept) return this.#say(verdict.reply);
+    const text = verdict.line ?? line;
+    this.#obey(text, text);
+  }
+
+  #obey(text: string, line: string): void {
     const words = splitCommand(text);
     const first = words[0]?.text;
     if (first === undefined) return this.#unreadable(say.badSyntax);
@@ -314,6 +333,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     const standing = question.verb === 'AUTH' ? standingObjection(question) : undefined;
     if (standing !== undefined) return this.#perform(verb, { kind: 'refuse', reply: standing });
     if (verdict.challenge !== undefined) return this.#challenge(verdict.challenge);
+    if (question.verb === 'XCLIENT') return this.#beginAnew(question.override);
     const reply = verb.accepted?.(this.#dialogue, question, verdict);
     if (reply === undefined) return this.#intake.startChunk();
     this.#say(verdict.reply ?? reply);
@@ -326,6 +346,14 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     this.#say(tell.challenge(text));
     this.#expectsResponse = true;
     this.#patience.newRequest();
+  }
+
+  /** XCLIENT: as if the client that it speaks for had just connected. */
+  #beginAnew(override: ClientOverride): void {
+    this.#dialogue.become(override);
+    this.#verb = undefined;
+    this.#patience.newRequest();
+    this.#phase = 'greeting';
   }
 
   #startTls(): void {
@@ -377,7 +405,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   // RFC 5321 §3.1: after a refusal instead of a greeting, commands but QUIT are out of sequence.
   #deny(denied: Reply): void {
-    this.#blame(hangsUp(denied) ? denied : tell.accessDenied(this.#settings.client));
+    this.#blame(hangsUp(denied) ? denied : tell.accessDenied(this.#dialogue.peer.client));
   }
 
   /**

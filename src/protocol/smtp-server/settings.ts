@@ -54,8 +54,18 @@ export interface SmtpServerSettings {
   readonly smtpd_forbid_bare_newline_reject_code: number;
   readonly smtpd_forbid_unauth_pipelining: boolean;
 
-  /** EHLO keywords, in lower case, that this client shall not see (smtpd_discard_ehlo_keywords and its maps). */
+  /** EHLO keywords, in lower case, that clients shall not see (smtpd_discard_ehlo_keywords), as long as the answer to CONNECT says nothing else. */
   readonly discardedKeywords: ReadonlySet<string>;
+  /** `COMMAND` is asked about each command (smtpd_command_filter). */
+  readonly filtersCommands: boolean;
+  /** REQUIRETLS is offered, and taken, once the session is encrypted (RFC 8689). */
+  readonly requiretls_enable: boolean;
+  /** The delimiters of XVERP: which ones may be asked for, and which two there are otherwise. */
+  readonly verp_delimiter_filter: string;
+  readonly default_verp_delimiters: string;
+  /** The families of inet_protocols, for addresses that XCLIENT and XFORWARD bring. */
+  readonly families: readonly ('IPv4' | 'IPv6')[];
+
   /** Is this first word of a command in smtpd_forbidden_commands? */
   readonly isForbiddenCommand: (word: string) => boolean;
   /** Is this first word of a command in smtpd_noop_commands? */
@@ -63,6 +73,9 @@ export interface SmtpServerSettings {
 
   /** What becomes of a reply before it is sent (smtpd_reject_footer and its like). Absent: nothing. */
   readonly editReply?: ((reply: Reply) => Reply) | undefined;
+
+  /** Told of all that is said. Absent: nobody wants to know. */
+  readonly transcript?: { heard(line: string): void; said(reply: Reply, bytes: string): void } | undefined;
 
   /** Most bytes that the machine keeps while a question is open; a pump that reads on must heed `wantsInput`. */
   readonly inputLimit: number;
@@ -102,6 +115,11 @@ export function defaultSettings(myhostname: string, client: string): SmtpServerS
     smtpd_forbid_bare_newline_reject_code: 550,
     smtpd_forbid_unauth_pipelining: true,
     discardedKeywords: new Set(),
+    filtersCommands: false,
+    requiretls_enable: true,
+    verp_delimiter_filter: '-=+',
+    default_verp_delimiters: '+=',
+    families: ['IPv4', 'IPv6'],
     isForbiddenCommand: forbiddenByDefault,
     isNoopCommand: () => false,
     inputLimit: 262_144,

@@ -6,6 +6,8 @@
  */
 
 import type { MailParameters } from '../../message/path-parameters.ts';
+import type { ClientOverride, Forwarded } from './client-attributes.ts';
+import type { Peer } from './peer.ts';
 
 /** An SMTP reply. Several lines share code and status; the greeting and the answers to HELO and EHLO have no status. */
 export interface Reply {
@@ -21,7 +23,7 @@ export type Question =
   /** Can TLS begin now? Accepted: a `start-tls` step follows. */
   | { readonly verb: 'STARTTLS' }
   /** `sender` in internal (unquoted) form, '' for the null sender; `path` as the client wrote it. */
-  | { readonly verb: 'MAIL'; readonly sender: string; readonly path: string; readonly parameters: MailParameters }
+  | { readonly verb: 'MAIL'; readonly sender: string; readonly path: string; readonly parameters: MailParameters; readonly forwarded?: Forwarded | undefined }
   | {
     readonly verb: 'RCPT'; readonly recipient: string; readonly path: string;
     /** dsnNotify mask of message/dsn.ts; 0: not given. */
@@ -41,19 +43,23 @@ export type Question =
   /** What the client says to a challenge, `*` to cancel; undefined: it is longer than may be (smtpd_sasl_response_limit). */
   | { readonly verb: 'RESPONSE'; readonly response: string | undefined }
   | { readonly verb: 'VRFY'; readonly address: string; readonly path: string; readonly smtputf8: boolean }
-  | { readonly verb: 'ETRN'; readonly domain: string };
+  | { readonly verb: 'ETRN'; readonly domain: string }
+  /** Only with settings.filtersCommands: what shall this command be? Accepted: the verdict's `line`, or as it is. */
+  | { readonly verb: 'COMMAND'; readonly line: string }
+  /** The client speaks for another one. Accepted: CONNECT is asked anew. */
+  | { readonly verb: 'XCLIENT'; readonly override: ClientOverride };
 
 /**
  * The answer. Without `reply` an accepted question gets the reply that belongs to it; END then needs the `queueId` for
- * its text. A refusal with code 421 or 521 hangs up, as does `close`. To EHLO: the `mechanisms` that are announced, if any. To AUTH and
- * RESPONSE: accepted means logged in, unless there is a `challenge` (base64) to be answered first.
+ * its text. A refusal with code 421 or 521 hangs up, as does `close`. `peer` comes with the answer to CONNECT. To EHLO: the `mechanisms`
+ * that are announced, if any. To AUTH and RESPONSE: accepted means logged in, unless there is a `challenge` (base64) to be answered first.
  */
 export type Verdict =
   | {
-    readonly accept: true; readonly reply?: Reply; readonly queueId?: string; readonly close?: boolean;
+    readonly accept: true; readonly reply?: Reply; readonly queueId?: string; readonly close?: boolean; readonly peer?: Peer; readonly line?: string | undefined;
     readonly mechanisms?: string | undefined; readonly challenge?: string;
   }
-  | { readonly accept: false; readonly reply: Reply; readonly close?: boolean };
+  | { readonly accept: false; readonly reply: Reply; readonly close?: boolean; readonly peer?: Peer };
 
 /** What there is to log; `session.context()` has the client's name, sender and so on at that moment. */
 export type LogEvent =
@@ -74,6 +80,10 @@ export type LogEvent =
   }
   /** info: discarding EHLO keywords: {keywords} */
   | { readonly event: 'discarded-keywords'; readonly keywords: string }
+  /** warning: don't know {what} {client} */
+  | { readonly event: 'unsure'; readonly what: string }
+  /** info: {queueId|NOQUEUE}: reject: {where} from {client}: 421 4.3.0 {myhostname} Server local data error */
+  | { readonly event: 'data-error' }
   /** warning: {queueId|NOQUEUE}: queue file size limit exceeded */
   | { readonly event: 'size-limit' }
   /** warning: {queueId|NOQUEUE}: malformed BDAT command syntax from {client}: {text} */

@@ -6,9 +6,10 @@ import type { Verb } from './dialogue.ts';
 import { answer } from './dialogue.ts';
 import { ehlo, helo } from './hello.ts';
 import { mail } from './mail.ts';
-import { etrn, noop, quit, rset, startTls, vrfy, xclient, xforward } from './others.ts';
+import { etrn, noop, quit, rset, startTls, vrfy } from './others.ts';
 import { rcpt } from './rcpt.ts';
 import { tell } from './reply.ts';
+import { xclient, xforward } from './other-clients.ts';
 
 const help: Verb = {
   name: 'HELP',

@@ -7,6 +7,7 @@
 import type { Log } from '../../../log/log.ts';
 import type { Resolved } from './resolver.ts';
 import type { AccessSetup } from './setup.ts';
+import type { Forwarded } from '../../../protocol/smtp-server/client-attributes.ts';
 import type { Reply } from '../../../protocol/smtp-server/steps.ts';
 import type { MaybePromise } from '../../../text/maybe.ts';
 
@@ -88,7 +89,8 @@ export interface TlsSession {
 }
 
 export interface AccessState {
-  readonly client: Client;
+  /** Another one after XCLIENT. */
+  client: Client;
   /** The session's voice. */
   readonly log: Log;
   helo: string | undefined;
@@ -107,6 +109,10 @@ export interface AccessState {
   claimedSender?: string | undefined;
   /** Undefined: a plaintext session. */
   tls?: TlsSession | undefined;
+  /** info_log_address_format is `internal`: addresses are logged as they are, not as headers write them. */
+  logsInternal?: boolean | undefined;
+  /** What XFORWARD has said about the message under way. */
+  forwarded?: Forwarded | undefined;
   etrnDomain?: string | undefined;
   /** Bytes: what MAIL FROM announced, at the end of the message what came. */
   size?: number | undefined;

@@ -1,0 +1,73 @@
+/**
+ * What a client may do that others may not, by lists of main.cf: XCLIENT, XFORWARD, XVERP, bare newlines; and which EHLO keywords are
+ * hidden from it. A list that cannot be asked gives no right; the log is told, and the client where it matters.
+ */
+import type { Log } from '../../log/log.ts';
+import type { Peer, Right } from '../../protocol/smtp-server/peer.ts';
+import type { SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
+import type { Tools } from '../../server/daemon.ts';
+import { clients } from '../../tables/lists.ts';
+import { openMaps } from '../../tables/maps.ts';
+import { TableTrouble, type TableContext } from '../../tables/table.ts';
+import { lowerAscii, splitList } from '../../text/ascii.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
+import type { Client } from './access/state.ts';
+
+export type PeerOf = (client: Client, settings: SmtpServerSettings) => MaybePromise<Peer>;
+
+export const peerParameters = [
+  'smtpd_authorized_xclient_hosts', 'smtpd_authorized_xforward_hosts', 'smtpd_authorized_verp_clients', 'smtpd_forbid_bare_newline_exclusions',
+  'smtpd_discard_ehlo_keyword_address_maps',
+] as const;
+
+type Question = (client: Client) => MaybePromise<Right>;
+
+/** Lists and tables are opened now. */
+export function openPeerRights({ config, log }: Tools, context: TableContext): PeerOf {
+  const may = (name: (typeof peerParameters)[number], style?: string): Question => rightOf(clients(name, config, context, style), log);
+  const xclient = may('smtpd_authorized_xclient_hosts');
+  const xforward = may('smtpd_authorized_xforward_hosts');
+  const verp = may('smtpd_authorized_verp_clients');
+  const isExcluded = may('smtpd_forbid_bare_newline_exclusions', 'mynetworks');
+  const discarded = discardedKeywords(config.view(peerParameters).smtpd_discard_ehlo_keyword_address_maps, context);
+  return (client, settings) =>
+    chain(xclient(client), (mayXclient) => chain(xforward(client), (mayXforward) => chain(verp(client), (mayVerp) =>
+      chain(isExcluded(client), (excluded) => chain(discarded(client, settings), (keywords): Peer => ({
+        client: client.label, discardedKeywords: keywords, xclient: mayXclient, xforward: mayXforward, verp: mayVerp,
+        policesNewlines: settings.smtpd_forbid_bare_newline !== 'no' && !settings.standAlone && excluded !== true,
+      }))))));
+}
+
+function rightOf(includes: (name: string, address: string) => MaybePromise<boolean>, log: Log): Question {
+  const unclear = (error: unknown): Right => {
+    if (!(error instanceof TableTrouble)) throw error;
+    log.warning(error.message);
+    return 'trouble';
+  };
+  return ({ name, address }) => {
+    try {
+      const answer = includes(name, address);
+      return isPending(answer) ? answer.catch(unclear) : answer;
+    } catch (error) {
+      return unclear(error);
+    }
+  };
+}
+
+/** smtpd_discard_ehlo_keyword_address_maps takes the place of smtpd_discard_ehlo_keywords where it knows the address. */
+function discardedKeywords(maps: string, context: TableContext): (client: Client, settings: SmtpServerSettings) => MaybePromise<ReadonlySet<string> | undefined> {
+  const opened = openMaps(maps, context, 'smtpd_discard_ehlo_keyword_address_maps');
+  if (opened.isEmpty) return (_, settings) => settings.discardedKeywords;
+  const unclear = (error: unknown): undefined => {
+    if (!(error instanceof TableTrouble)) throw error;
+  };
+  return ({ address }, settings) => {
+    try {
+      const found = opened.find(address);
+      const words = chain(found, (text) => (text === undefined ? settings.discardedKeywords : new Set(splitList(lowerAscii(text)))));
+      return isPending(words) ? words.catch(unclear) : words;
+    } catch (error) {
+      return unclear(error);
+    }
+  };
+}
