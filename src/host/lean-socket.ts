@@ -26,6 +26,7 @@ interface Handle {
   readStop(): number;
   writeLatin1String(request: WriteRequest, text: string): number;
   writeBuffer(request: WriteRequest, bytes: Buffer): number;
+  readonly fd?: number;
   writev(request: WriteRequest, pieces: readonly unknown[], allBuffers: boolean): number;
   getpeername(ends: Ends): number;
   getsockname(ends: Ends): number;
@@ -131,6 +132,10 @@ export class LeanSocket implements PeerSocket {
 
   get writable(): boolean {
     return !this.#isOver && !this.writableEnded;
+  }
+
+  get fd(): number {
+    return this.#handle.fd ?? -1;
   }
 
   get remoteAddress(): string | undefined { return this.#peer().address; }
@@ -374,6 +379,11 @@ export interface PeerSocket {
 /** Node's own kind of socket on the same connection. */
 export function fullSocket(socket: PeerSocket): net.Socket {
   return socket instanceof LeanSocket ? socket.succeed() : socket as net.Socket;
+}
+
+/** The number of its descriptor; -1 where Node does not show it. */
+export function descriptorOf(socket: PeerSocket): number {
+  return socket instanceof LeanSocket ? socket.fd : (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
 }
 
 export interface LeanConnect {

@@ -11,7 +11,7 @@ import { isRoot } from './identity.ts';
 import { errnoName, errnoText, errorText } from './libc.ts';
 import { lockPatiently, tryLock, type LockStyle } from './locks.ts';
 import { droppable, proportionalSize, trimMemory } from './memory.ts';
-import { bootId, closeOnExecFrom, freeSpace, setProcessName } from './process.ts';
+import { allowOpenFiles, bootId, closeOnExecFrom, freeSpace, openFileLimit, setProcessName } from './process.ts';
 import { listenUnix } from './sockets.ts';
 import { SyslogSocket } from './syslog.ts';
 import { zoneAt } from './zone.ts';
@@ -211,4 +211,12 @@ test('syslog: a full socket makes lines wait, not the process; a line too long i
   long.close();
   closeSync(other);
   closeSync(service);
+});
+
+test('more descriptors are had where they may be had, and it is told whether they were', () => {
+  assert.equal(allowOpenFiles(openFileLimit()), true);
+  const { stdout } = spawnSync('prlimit', ['--nofile=50:50', process.execPath, ...script(`
+    import { allowOpenFiles, openFileLimit } from ${here('./process.ts')};
+    console.log(openFileLimit(), allowOpenFiles(40), allowOpenFiles(100) === (openFileLimit() === 100));`)], { encoding: 'latin1' });
+  assert.equal(stdout, '50 true true\n');
 });

@@ -163,3 +163,18 @@ test('a throw of a step closes the stream and is told', async () => {
     await assert.rejects(pump.closed, /a bad step/);
   });
 });
+
+test('a peer that hung up before anybody listened to it ends the machine, too', async () => {
+  const server = net.createServer({ allowHalfOpen: true });
+  await new Promise<void>((resolve) => { server.listen(0, '127.0.0.1', resolve); });
+  const accepted = new Promise<net.Socket>((resolve) => { server.on('connection', resolve); });
+  const client = net.connect((server.address() as net.AddressInfo).port, '127.0.0.1').end();
+  const socket = await accepted;
+  // With reads that share memory a stream comes to its end without being listened to.
+  await until(() => (socket.read(0), socket.readableEnded));
+  const notes: string[] = [];
+  await new Pump<Step>({ socket, machine: new Echo(), ticker: new HandTicker(), perform: (step) => void notes.push(step.kind) }).closed;
+  assert.deepEqual(notes, ['close']);
+  client.destroy();
+  await new Promise((resolve) => { server.close(resolve); });
+});

@@ -157,6 +157,8 @@ export class Pump<Step extends { readonly kind: string }> {
     socket.on('close', this.onClose);
     socket.on('data', this.onData);
     if (socket.destroyed) this.onClose();
+    // Who hung up before anybody listened is not told of again.
+    else if (socket.readableEnded) this.onEnd();
   }
 
   private hearDrain(): void {

@@ -112,6 +112,11 @@ export class TlsServer {
     });
   }
 
+  /** End this handshake, unless it is over. */
+  abandon(socket: net.Socket): void {
+    if (this.#pending.has(socket)) socket.destroy();
+  }
+
   #attachTickets(): void {
     const shared = (this.#server as unknown as SharedContext)._sharedCreds;
     if (shared !== undefined && this.#options.sessionLifetime > 0) this.#options.tickets.attach(shared.context);

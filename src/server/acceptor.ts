@@ -7,7 +7,7 @@
 import net from 'node:net';
 import { closeSync } from 'node:fs';
 import { dup } from '../host/descriptors.ts';
-import { isTcpHandle, LeanSocket, type PeerSocket } from '../host/lean-socket.ts';
+import { descriptorOf, isTcpHandle, LeanSocket, type PeerSocket } from '../host/lean-socket.ts';
 import { sharedSocket, takeHandles } from '../host/reading.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock, Timer } from './clock.ts';
@@ -19,15 +19,22 @@ export interface AcceptorOptions {
   readonly descriptors: readonly number[];
   /** 0: no limit. */
   readonly limit: number;
+  /** Descriptors from this one on are not for clients: while one gets such, no others are accepted. */
+  readonly firstSpare?: number;
   readonly log: Log;
   readonly clock: Clock;
   /** A client has come; call `gone()` once for each. */
   readonly client: (socket: PeerSocket, serverEnd: ServerEnd | undefined) => void;
   /** Sockets may be lean ones. */
   readonly lean?: boolean;
+  /** The limit is near: nine of ten clients are here, or all of few. */
+  readonly crowded?: () => void;
   /** The limit is reached. */
   readonly full: () => void;
 }
+
+/** Of so many a tenth is worth knowing. */
+const many = 100;
 
 /** Milliseconds until a listener that failed (out of descriptors or memory) is tried again. */
 const retryPause = 1000;
@@ -39,9 +46,14 @@ export class Acceptor {
   #open = false;
   #closed = false;
   #retry: Timer | undefined;
+  /** Descriptors have run out, and the log knows. */
+  #isShort = false;
+  readonly #crowd: number;
 
   constructor(options: AcceptorOptions) {
     this.#options = options;
+    const { limit } = options;
+    this.#crowd = limit < many ? limit : limit - Math.floor(limit / 10);
   }
 
   /** Clients being served. */
@@ -57,14 +69,16 @@ export class Acceptor {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#retry?.cancel();
+    this.#endRetry();
     this.#stopListening();
     for (const fd of this.#options.descriptors) closeSync(fd);
   }
 
   gone(): void {
     this.#clients--;
-    if (!this.#open) this.#listen();
+    if (this.#open) return;
+    if (this.#isShort) this.#endRetry();
+    this.#listen();
   }
 
   #full(): boolean {
@@ -75,10 +89,28 @@ export class Acceptor {
     if (this.#closed || this.#open || this.#full() || this.#retry !== undefined) return;
     this.#open = true;
     try {
+      if (this.#options.descriptors.some((fd) => !this.#hasRoom(fd))) return this.#short();
       for (const fd of this.#options.descriptors) this.#serve(fd);
+      this.#isShort = false;
     } catch (error) {
       this.#failed(error as Error);
     }
+  }
+
+  /** A copy gets the lowest number that is free. */
+  #hasRoom(fd: number): boolean {
+    const { firstSpare } = this.#options;
+    if (firstSpare === undefined) return true;
+    const copy = dup(fd);
+    closeSync(copy);
+    return copy < firstSpare;
+  }
+
+  /** Clients wait in the kernel's queue until some of those here have gone: what is left is for the work of these. */
+  #short(): void {
+    if (!this.#isShort) this.#options.log.warning(`all but the last descriptors are in use by ${this.#clients} clients: new ones have to wait`);
+    this.#isShort = true;
+    this.#pause();
   }
 
   #serve(fd: number): void {
@@ -95,6 +127,8 @@ export class Acceptor {
   #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined): void {
     socket.on('error', ignore);
     this.#clients++;
+    if (this.#clients >= this.#crowd && this.#crowd > 0) this.#options.crowded?.();
+    if (descriptorOf(socket) >= (this.#options.firstSpare ?? Infinity)) this.#short();
     if (this.#full()) {
       this.#stopListening();
       this.#options.full();
@@ -111,11 +145,21 @@ export class Acceptor {
   #failed(error: Error): void {
     if (this.#closed) return;
     this.#options.log.warning(`accept connection: ${error.message}`);
+    this.#pause();
+  }
+
+  #pause(): void {
     this.#stopListening();
+    this.#endRetry();
     this.#retry = this.#options.clock.after(retryPause, () => {
       this.#retry = undefined;
       this.#listen();
     });
+  }
+
+  #endRetry(): void {
+    this.#retry?.cancel();
+    this.#retry = undefined;
   }
 }
 

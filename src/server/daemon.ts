@@ -80,6 +80,8 @@ export interface Service {
   client?(session: Session): Promise<void>;
   /** Instead of `client`, for a service that needs no more of its sockets than a pump does. */
   stranger?(session: Session<PeerSocket>): Promise<void>;
+  /** The service nears its limit of clients: those who come now are served under `stress`; those here may be given less time too. */
+  stressed?(): void;
   /** A few bytes from someone who wants to wake this service up; also called with 'W' by master's wakeup timer. */
   trigger?(request: Buffer): void;
   /** A datagram, for a row of type unix-dgram. Several may come in a turn of the loop; what is longer than 4096 bytes is cut. */

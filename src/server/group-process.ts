@@ -35,9 +35,8 @@ export interface Surroundings {
 const stopPatience = 3000;
 /** Milliseconds that a client of an ending process has to make its first request. */
 const welcome = 500;
-/** Descriptors that a process needs besides its clients', and how many a client may come to cost. */
+/** Descriptors that a process needs besides its clients' (a quarter of few). An idle client costs one; while many cost more, new ones wait. */
 const reserve = 100;
-const perClient = 3;
 /** Milliseconds of quiet after which memory is given back. */
 const quiet = 5000;
 /** How often a broken connection to another service is made again before the mail at hand is deferred. */
@@ -59,8 +58,8 @@ export class GroupProcess {
   readonly #used = new Set<ServiceRun>();
   readonly #lifetime: Lifetime;
   readonly #indexes = new Map<ServiceOrder, number>();
-  /** Clients that our descriptors are enough for. */
-  readonly #means = Math.max(1, Math.floor((openFileLimit() - reserve) / perClient));
+  /** Clients that our descriptors are enough for, if nothing else wants any. */
+  readonly #means = clientDescriptors(openFileLimit());
   #store: QueueStore | undefined;
   #opening: number | undefined;
   #ended = false;
@@ -205,7 +204,7 @@ export class GroupProcess {
   #host(): Host {
     const { clock } = this.#surroundings;
     return {
-      clock, slots: this.#slots, ending: this.#ending,
+      clock, slots: this.#slots, ending: this.#ending, firstSpare: this.#means,
       numbered: this.#order.services.length > 1 || this.#order.services[0]?.limit !== 1,
       used: (run) => this.#countUse(run),
       occupied: (run, taken) => this.#occupied(run, taken),
@@ -304,6 +303,10 @@ export class GroupProcess {
 /** `-o` settings and the two names that stand for the row itself. */
 function rowOverrides({ row }: ServiceOrder): Override[] {
   return [['process_name', row.program], ['service_name', row.service], ...row.overrides];
+}
+
+function clientDescriptors(allowed: number): number {
+  return Math.max(1, allowed - Math.min(reserve, Math.ceil(allowed / 4)));
 }
 
 /** A process without descriptors would have to turn clients away; better they wait in the kernel's queue. */

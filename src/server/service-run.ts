@@ -27,6 +27,8 @@ export interface Host {
   /** A client of the service has come (true) or gone. */
   occupied(run: ServiceRun, taken: boolean): void;
   full(run: ServiceRun): void;
+  /** See AcceptorOptions. */
+  readonly firstSpare?: number;
 }
 
 /** Bytes of a trigger, triggers that may wait for a service to start, and milliseconds until a silent one is let go. */
@@ -63,8 +65,10 @@ export class ServiceRun {
     const { descriptors, limit } = order;
     this.#acceptor = order.row.type === 'unix-dgram' ? new Datagrams({ descriptors, log, datagram: (bytes) => this.#datagram(bytes) }) : new Acceptor({
       descriptors, limit, log, clock: host.clock,
+      ...(host.firstSpare === undefined ? {} : { firstSpare: host.firstSpare }),
       client: (socket, serverEnd) => this.#accepted(socket, serverEnd), lean: service.stranger !== undefined,
-      full: () => this.#full(),
+      crowded: () => this.#crowded(),
+      full: () => this.#host.full(this),
     });
     this.#requests = requestSlots(limit, log, host);
   }
@@ -133,10 +137,11 @@ export class ServiceRun {
   }
 
   // STRESS_README: only where strangers come in, and where more than one client is served.
-  #full(): void {
+  #crowded(): void {
     const { row, limit } = this.order;
-    if (!row.private && limit > 1) this.#stressEnd = this.#host.clock.monotonic() + stressTime;
-    this.#host.full(this);
+    if (row.private || limit <= 1) return;
+    this.#stressEnd = this.#host.clock.monotonic() + stressTime;
+    this.#service.stressed?.();
   }
 
   #used(): void {

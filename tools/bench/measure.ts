@@ -9,6 +9,7 @@ import { root } from '../install.mjs';
 import { changeLine, compare, readResults } from './baseline.ts';
 import { findDebianPostfix, testPrograms } from './debian-postfix.ts';
 import { measureGrowth } from './growth.ts';
+import { fuzz } from './fuzz.ts';
 import { guard } from './guard.ts';
 import { measureLatency } from './latency.ts';
 import { measureLookups } from './lookups.ts';
@@ -127,6 +128,7 @@ async function main(argv: readonly string[]): Promise<number> {
     console.log([...workloads.map(({ name, title }) => `${name}: ${title}`), 'latency: time of one message', 'growth: long queues'].join('\n'));
     return 0;
   }
+  if (options.mode === 'fuzz') return fuzz(options) ? 0 : 1;
   const base = makeBase(options);
   if (options.mode === 'guard') return (await guard(options, base, testPrograms(findDebianPostfix(base, options.fetchPostfix)))) ? 0 : 1;
   if (options.mode === 'tables') return measureLookups(options, base, findDebianPostfix(base, options.fetchPostfix)) ? 0 : 1;

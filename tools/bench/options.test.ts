@@ -21,6 +21,11 @@ test('tables is a mode of its own', () => {
   assert.deepEqual([mode, quick, only!.test('lmdb')], ['tables', true, true]);
 });
 
+test('fuzz plays a million dialogues from the first on, unless told otherwise', () => {
+  const [usual, quick, own] = [['fuzz'], ['fuzz', '--quick'], ['fuzz', '--dialogues', '5', '--seed=77']].map(parseOptions);
+  assert.deepEqual([usual!.mode, usual!.dialogues, usual!.seed, quick!.dialogues, own!.dialogues, own!.seed], ['fuzz', 1_000_000, 1, 100_000, 5, 77]);
+});
+
 test('what makes no sense is a UsageError', () => {
   for (const argv of [['other'], ['guard', 'guard'], ['--rounds', 'none'], ['--rounds=0'], ['--only', '('], ['--colour'], ['--help'], ['--cpu-budget', '-1']]) {
     assert.throws(() => parseOptions(argv), UsageError, argv.join(' '));

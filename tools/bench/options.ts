@@ -6,7 +6,7 @@ import { parseArgs } from 'node:util';
 export class UsageError extends Error {}
 
 export interface BenchOptions {
-  readonly mode: 'matrix' | 'guard' | 'tables' | 'list';
+  readonly mode: 'matrix' | 'guard' | 'tables' | 'fuzz' | 'list';
   /** Where instances are made; undefined: the system's temporary directory. */
   readonly directory: string | undefined;
   /** An earlier results.json. */
@@ -18,6 +18,9 @@ export interface BenchOptions {
   readonly write: boolean;
   /** Measure a fresh copy of Debian's postfix even where one is installed. */
   readonly fetchPostfix: boolean;
+  /** Random dialogues, and the number of the first. */
+  readonly dialogues: number;
+  readonly seed: number;
   /** Milliseconds per message. */
   readonly cpuBudget: number;
   readonly syscallBudget: number;
@@ -29,6 +32,7 @@ export const budgets = { cpu: 0.4, syscalls: 60 } as const;
 export const usage = `usage: npm run bench -- [options]          measure Postern and Debian's Postfix in turn
        npm run bench -- guard [options]    only Postern's CPU and system calls per relayed message, against a budget
        npm run bench -- tables [options]   look-ups per second for each type of table (--only PATTERN; --quick: small tables)
+       npm run bench -- fuzz [options]     random dialogues with the SMTP server's protocol machine alone
        npm run bench -- list               name the workloads
   --directory DIR       make the private mail systems here (default: the temporary directory); use a real disk
   --only PATTERN        only workloads whose name matches this regular expression
@@ -37,6 +41,8 @@ export const usage = `usage: npm run bench -- [options]          measure Postern
   --baseline FILE       compare with the results.json of an earlier run
   --no-write            leave docs/performance/ as it is
   --fetch-postfix       measure a fresh copy of Debian's postfix even when one is installed
+  --dialogues N         fuzz: so many (default 1000000; --quick: a tenth)
+  --seed N              fuzz: the number of the first; each number is one dialogue, always the same
   --cpu-budget MS       guard: milliseconds of CPU per message (default ${budgets.cpu.toFixed(2)})
   --syscall-budget N    guard: system calls per message (default ${budgets.syscalls})`;
 
@@ -62,7 +68,7 @@ function words(argv: readonly string[]) {
   try {
     return parseArgs({
       args: [...argv], allowPositionals: true, options: {
-        directory: text, baseline: text, only: text, rounds: text, 'cpu-budget': text, 'syscall-budget': text,
+        directory: text, baseline: text, only: text, rounds: text, 'cpu-budget': text, 'syscall-budget': text, dialogues: text, seed: text,
         quick: flag, 'no-write': flag, 'fetch-postfix': flag, help: flag,
       },
     });
@@ -71,7 +77,7 @@ function words(argv: readonly string[]) {
   }
 }
 
-const modes = ['matrix', 'guard', 'tables', 'list'] as const;
+const modes = ['matrix', 'guard', 'tables', 'fuzz', 'list'] as const;
 
 export function parseOptions(argv: readonly string[]): BenchOptions {
   const { values, positionals } = words(argv);
@@ -86,6 +92,8 @@ export function parseOptions(argv: readonly string[]): BenchOptions {
     quick: values.quick ?? false,
     write: !values['no-write'],
     fetchPostfix: values['fetch-postfix'] ?? false,
+    dialogues: Math.ceil(number(values.dialogues, values.quick ? 100_000 : 1_000_000, 'dialogues')),
+    seed: Math.ceil(number(values.seed, 1, 'seed')),
     cpuBudget: number(values['cpu-budget'], budgets.cpu, 'cpu-budget'),
     syscallBudget: number(values['syscall-budget'], budgets.syscalls, 'syscall-budget'),
   };

@@ -14,8 +14,8 @@ import { endpointKey, type Endpoint } from './endpoints.ts';
 const orphanPatience = 4000;
 const orphanPause = 100;
 
-/** Clients that may wait while no process serves the endpoint. */
-const backlog = 511;
+/** Clients that may wait while nobody accepts them: what Linux allows, so that a crowd is not told to come again. */
+const backlog = 4096;
 
 export class Listeners {
   readonly #owner: { uid: number; gid: number };

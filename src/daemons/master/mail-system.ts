@@ -8,6 +8,7 @@ import { closeSync } from 'node:fs';
 import { Configuration } from '../../config/configuration.ts';
 import { configuredLog } from '../../config/log-target.ts';
 import type { MasterRow } from '../../config/master-cf.ts';
+import { allowOpenFiles } from '../../host/process.ts';
 import { createLog, type Exit, type Log, type LogSink } from '../../log/log.ts';
 import { parseLogLine } from '../../log/line.ts';
 import { FileSink } from '../../log/sinks.ts';
@@ -34,6 +35,8 @@ export interface MailSystemOptions {
 const stopPatience = 3500;
 /** Milliseconds that a further reload waits for the processes of the one before. */
 const startPatience = 10_000;
+/** Descriptors that a process may want besides one for each client. */
+const moreFiles = 4096;
 /** Milliseconds until a socket that could not be had during a reload is tried again. */
 const retryPause = 1000;
 
@@ -194,6 +197,7 @@ export class MailSystem {
 
   #serve(): void {
     const settings = this.#settings;
+    allowOpenFiles(settings.placement.serviceClientLimit + moreFiles);
     this.#generation++;
     const served = this.#candidates.filter(({ row }) => this.#sockets.has(rowKey(row)));
     this.#crews.replace(place(served, settings.placement), {

@@ -54,6 +54,10 @@ export interface Hall extends Audience {
   readonly logsPort?: boolean;
   /** smtputf8_autodetect_classes */
   readonly detectsUtf8?: boolean;
+  /** For bad times (`stress`). Absent: these are they. */
+  readonly underStress?: Hall;
+  /** Those here that began before the times became bad. */
+  readonly unhurried?: Set<Conversation>;
   isMalformed(sender: string, address: string): MaybePromise<boolean>;
   /** See probe-sender.ts. */
   readonly probeSender?: ProbeSenderOf;
@@ -157,6 +161,8 @@ export class Conversation {
 
   /** Until the client is gone. */
   async served(): Promise<void> {
+    const { unhurried } = this.#hall;
+    if (!this.#state.stress) unhurried?.add(this);
     try {
       this.#pump ??= await this.#wrapped();
       await this.#pump?.closed;
@@ -164,10 +170,22 @@ export class Conversation {
       this.#isGone = true;
       this.#authentication.end();
       this.#transcript?.flush(this.#endReason);
+      unhurried?.delete(this);
       this.#forget();
       this.#counts.gone();
       this.#log.info(`disconnect from ${this.#state.client.label} ${this.#machine.statistics()}`);
     }
+  }
+
+  /** The service nears its limit: from now on this client has as little time as those who come now. */
+  hurry(): void {
+    const { underStress } = this.#hall;
+    this.#state.stress = true;
+    this.#encryption.hurry();
+    if (underStress === undefined) return;
+    const hurry = (): void => this.#machine.hurry(underStress.settings(this.#state.client));
+    if (this.#pump === undefined) hurry();
+    else this.#pump.tell(hurry);
   }
 
   #perform(step: Performed): MaybePromise<void> {

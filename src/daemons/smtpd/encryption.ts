@@ -28,9 +28,16 @@ export class Encryption {
   /** What Received: says of it (smtpd_tls_received_header). */
   received: ReceivedTls | undefined;
   readonly #parts: EncryptionParts;
+  /** Its handshake is under way. */
+  #shaking: net.Socket | undefined;
 
   constructor(parts: EncryptionParts) {
     this.#parts = parts;
+  }
+
+  /** A handshake under way has to be done in the time for bad times. */
+  hurry(): void {
+    if (this.#shaking !== undefined) this.#parts.tls.hurry(this.#shaking);
   }
 
   /** The verdict on STARTTLS. */
@@ -76,7 +83,11 @@ export class Encryption {
 
   async #secure(socket: net.Socket): Promise<Secured> {
     const { tls, log, state } = this.#parts;
-    const secured = await tls.handshake(socket, state.client, log);
+    this.#shaking = socket;
+    const shaken = tls.handshake(socket, state.client, log);
+    if (state.stress) tls.hurry(socket);
+    const secured = await shaken;
+    this.#shaking = undefined;
     if (secured !== undefined) {
       state.tls = sessionOf(secured.facts);
       if (tls.showsReceived) this.received = receivedTls(secured.facts, tls.asksCertificate);

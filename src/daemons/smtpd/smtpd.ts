@@ -85,12 +85,14 @@ function open(tools: Tools): Promise<Service> {
   const proxy = openUpstreamProxy(tools, context);
   const tls = new ServerTls(tools, context);
   const sasl = openSasl(tools, context, (host) => lookupNative(host, hosts, dns));
-  const hall = openHall(tools, context, dns, hosts, tls, sasl);
-  const underStress = { ...tools, config: tools.config.withOverrides([['stress', 'yes']]) };
-  const stressed = dependsOnStress(tools.config, underStress.config, policyParameters) ? openHall(underStress, context, dns, hosts, tls, sasl)
-    : { ...hall, settings: machineSettings(underStress, context, tls.level) };
+  const calm = openHall(tools, context, dns, hosts, tls, sasl);
+  const bad = { ...tools, config: tools.config.withOverrides([['stress', 'yes']]) };
+  const underStress = dependsOnStress(tools.config, bad.config, policyParameters) ? openHall(bad, context, dns, hosts, tls, sasl)
+    : { ...calm, settings: machineSettings(bad, context, tls.level) };
+  const unhurried = new Set<Conversation>();
+  const hall: Hall = { ...calm, underStress, unhurried };
   const serve = (session: Session<PeerSocket>, client: Client): Promise<void> => {
-    const conversation = new Conversation(session, client, session.stress ? stressed : hall);
+    const conversation = new Conversation(session, client, session.stress ? underStress : hall);
     // Whoever has read a proxy's header has left the socket paused; a handshake takes it over as it is.
     if (proxy !== undefined && !tls.level.isWrapped) session.socket.resume();
     return conversation.served();
@@ -102,6 +104,10 @@ function open(tools: Tools): Promise<Service> {
     return who === 'none' ? turnAway(session, view.myhostname, unknownClient(logsPort)) : meet(session, who);
   };
   const service: Service = {
+    stressed: () => {
+      for (const conversation of unhurried) conversation.hurry();
+      unhurried.clear();
+    },
     start: () => tls.start(),
     drain: () => tls.close(),
     stranger: async (session) => (proxy === undefined ? meet(session, 'direct') : introduce({ ...session, socket: fullSocket(session.socket) }, proxy)),

@@ -68,6 +68,8 @@ export class ServerTls {
   readonly #tools: Tools;
   readonly #view: View;
   readonly #levels: TlsLogLevels;
+  /** Seconds. */
+  readonly #hurriedTimeout: number;
   readonly #tickets: SharedTickets;
   readonly #files: KeyFiles;
   #server: TlsServer | undefined;
@@ -81,6 +83,7 @@ export class ServerTls {
     const view = viewOf(tools);
     this.#tools = tools;
     this.#view = view;
+    this.#hurriedTimeout = tools.config.withOverrides([['stress', 'yes']]).view(tlsParameters).smtpd_starttls_timeout;
     this.level = levelOf(view, tools.log);
     this.requiresCertificate = view.smtpd_tls_req_ccert && this.level.isRequired;
     this.asksCertificate = view.smtpd_tls_ask_ccert;
@@ -143,6 +146,11 @@ export class ServerTls {
     }
     this.#logSession(result.facts, client, log, mask);
     return result;
+  }
+
+  /** The service nears its limit of clients: this handshake gets no more than smtpd_starttls_timeout has for such times. */
+  hurry(socket: net.Socket): void {
+    if (this.#hurriedTimeout < this.#view.smtpd_starttls_timeout) this.#tools.clock.after(this.#hurriedTimeout * 1000, () => this.#server?.abandon(socket), true);
   }
 
   #logSession(facts: TlsFacts, { label }: Client, log: Log, mask: LogMask): void {

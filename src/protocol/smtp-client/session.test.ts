@@ -313,6 +313,16 @@ test('STARTTLS: offered, wanted, and the server is asked again', () => {
   assert.equal(player.played.sent, 'EHLO client.example\nSTARTTLS\nEHLO client.example\nQUIT\n');
 });
 
+test('STARTTLS: what came in plain text behind the answer is not heard afterwards (CVE-2021-38371)', () => {
+  for (const injected of ['250-mx.example\n250 AUTH PLAIN\n', '250 ok\n250 ok\n', 'half a rep']) {
+    const player = play(new Player(options({}, { tls: 'may' }), []), ['220 mx\n', '250-mx.example\n250 STARTTLS\n', `220 go\n${injected}`]);
+    player.run(() => player.machine.tlsStarted());
+    assert.equal(player.played.sent, 'EHLO client.example\nSTARTTLS\nEHLO client.example\n', injected);
+    player.hear('250-mx.example\n250 PIPELINING\n');
+    assert.equal(player.played.sent, 'EHLO client.example\nSTARTTLS\nEHLO client.example\nQUIT\n', injected);
+  }
+});
+
 test('TLS is required and not offered', () => {
   const player = play(new Player(options({}, { tls: 'encrypt' }), [transaction()]), ['220 mx\n', plainEhlo]);
   assert.deepEqual(player.outcomes(), ['unusable: 4.7.4 TLS is required, but was not offered by host mx.example[192.0.2.1]']);

@@ -6,14 +6,21 @@
  */
 import type { SmtpServerSettings } from './settings.ts';
 
+export type PatienceSettings = Pick<SmtpServerSettings, 'smtpd_timeout' | 'smtpd_per_request_deadline' | 'smtpd_min_data_rate'>;
+
 export class Patience {
   now = 0;
   #waitingSince: number | undefined;
   #requestAt = 0;
   #isNewRequest = true;
-  readonly #settings: SmtpServerSettings;
+  #settings: PatienceSettings;
 
-  constructor(settings: SmtpServerSettings) {
+  constructor(settings: PatienceSettings) {
+    this.#settings = settings;
+  }
+
+  /** These hold from now on, also for the client's present turn. */
+  change(settings: PatienceSettings): void {
     this.#settings = settings;
   }
 
@@ -22,9 +29,9 @@ export class Patience {
     this.#isNewRequest = true;
   }
 
-  /** It is the client's turn. */
+  /** It is the client's turn, and its time runs; nobody gets more of it by looking. */
   wait(): void {
-    this.#waitingSince = this.now;
+    this.#waitingSince ??= this.now;
     if (this.#isNewRequest) this.#requestAt = this.now;
     this.#isNewRequest = false;
   }

@@ -10,9 +10,17 @@ export function renderReply(reply: Reply, softBounce = false): string {
   const soften = softBounce && reply.code >= 500;
   const code = String(soften ? reply.code - 100 : reply.code);
   const status = reply.status === undefined ? '' : `${soften ? softStatus(reply.status) : reply.status} `;
-  if (typeof reply.text === 'string' && !reply.text.includes('\n')) return `${code} ${status}${reply.text}\r\n`;
+  if (typeof reply.text === 'string' && !reply.text.includes('\n')) return `${code} ${status}${clean(reply.text)}\r\n`;
   const lines = (typeof reply.text === 'string' ? [reply.text] : reply.text).flatMap((line) => line.split(/\r?\n/));
-  return lines.map((line, at) => `${code}${at < lines.length - 1 ? '-' : ' '}${status}${line}\r\n`).join('');
+  return lines.map((line, at) => `${code}${at < lines.length - 1 ? '-' : ' '}${status}${clean(line)}\r\n`).join('');
+}
+
+const control = /[\x00-\x08\x0a-\x1f\x7f]/;
+const everyControl = new RegExp(control, 'g');
+
+/** What a client said comes back in some replies. RFC 5321 §2.3.8: CR and LF only as the end of a line; no other control byte is of use. */
+function clean(text: string): string {
+  return control.test(text) ? text.replace(everyControl, '?') : text;
 }
 
 function softStatus(status: string): string {

@@ -165,13 +165,27 @@ test('silence: the deadline is from the last thing heard', () => {
   play.say('EHLO a\r\n', 'MAI');
   assert.equal(session.deadline(), 15_000);
   session.expire(14_999);
+  // Who looks does not give the client more time.
   assert.equal(play.drain().closed, undefined);
-  assert.equal(session.deadline(), 24_999);
-  session.expire(24_999);
+  assert.equal(session.deadline(), 15_000);
+  session.expire(15_000);
   assert.equal(play.drain().closed, 'timeout');
   assert.match(play.replies, /421 4\.4\.2 mx\.test Error: timeout exceeded\r\n$/);
   assert.deepEqual(play.logs.at(-1), { event: 'ended', reason: 'timeout', after: 'EHLO', bytes: undefined });
   assert.equal(session.deadline(), undefined);
+});
+
+test('silence: with less time from now on, the client\'s present turn is over sooner', () => {
+  const play = new Rehearsal({ smtpd_timeout: 300 });
+  const { session } = play;
+  play.drain();
+  session.expire(1000);
+  play.say('EHLO a\r\n');
+  session.expire(5000);
+  session.hurry({ smtpd_timeout: 10, smtpd_per_request_deadline: true, smtpd_min_data_rate: 500 });
+  assert.equal(session.deadline(), 11_000);
+  session.expire(11_000);
+  assert.equal(play.drain().closed, 'timeout');
 });
 
 test('silence: none is minded while a question is open', () => {

@@ -16,7 +16,7 @@ import { Dialogue } from './dialogue.ts';
 import type { Outcome, Verb } from './dialogue.ts';
 import { Input } from './input.ts';
 import { Intake, refuseBareNewline, type Floor } from './intake.ts';
-import { Patience } from './patience.ts';
+import { Patience, type PatienceSettings } from './patience.ts';
 import { standingObjection } from './auth.ts';
 import { escapeBytes, untilNul } from './escape.ts';
 import { Outbox } from './outbox.ts';
@@ -94,18 +94,22 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   }
 
   next(): SmtpServerStep | undefined {
-    this.#patience.stop();
+    const step = this.#step();
+    if (step !== undefined || this.#phase === 'closed' || this.#open !== undefined || this.#isSecuring) this.#patience.stop();
+    else this.#patience.wait();
+    return step;
+  }
+
+  #step(): SmtpServerStep | undefined {
     for (;;) {
       if (this.#steps.length > 0) return this.#steps.length === 1 ? this.#steps.pop() : this.#steps.shift();
       if (this.#phase === 'closed') return undefined;
       if (this.#open !== undefined || this.#isSecuring) return this.#outbox.take();
       if (this.#advance()) continue;
       if (!this.#outbox.isEmpty) return this.#outbox.take();
-      if (!this.#ended) break;
+      if (!this.#ended) return undefined;
       this.#close('lost connection');
     }
-    this.#patience.wait();
-    return undefined;
   }
 
   /** The verdict on the open question. */
@@ -144,6 +148,11 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     this.#close('hang-up');
   }
 
+  /** Other time limits for the rest of the session. */
+  hurry(settings: PatienceSettings): void {
+    this.#patience.change(settings);
+  }
+
   get protocol(): 'SMTP' | 'ESMTP' {
     return this.#dialogue.protocol;
   }
@@ -155,6 +164,11 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   get helo(): string | undefined {
     return this.#dialogue.helo;
+  }
+
+  /** Bytes that were received and not yet used. */
+  get unused(): number {
+    return this.#input.size;
   }
 
   /** Accepted recipients of the transaction. */
