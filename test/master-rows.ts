@@ -4,7 +4,7 @@ const known: ReadonlyMap<string, string> = new Map([
   'bounce unix - - n - 0 bounce', 'defer unix - - n - 0 bounce', 'trace unix - - n - 0 bounce', 'verify unix - - n - 1 verify',
   'smtp unix - - n - - smtp', 'relay unix - - n - - smtp', 'showq unix n - n - - showq', 'error unix - - n - - error', 'retry unix - - n - - error',
   'discard unix - - n - - discard', 'local unix - n n - - local', 'virtual unix - n n - - virtual', 'anvil unix - - n - 1 anvil',
-  'tlsmgr unix - - n 1000? 1 tlsmgr', 'proxymap unix - - n - - proxymap',
+  'flush unix n - n 1000? 0 flush', 'tlsmgr unix - - n 1000? 1 tlsmgr', 'proxymap unix - - n - - proxymap',
 ].map((row) => [row.slice(0, row.indexOf(' ')), row]));
 
 /** `services`: names with blanks between them. */

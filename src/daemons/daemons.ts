@@ -22,6 +22,7 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
   ['cleanup', { folder: 'cleanup', group: 'queue' }],
   ['discard', { folder: 'discard', group: 'queue' }],
   ['error', { folder: 'error', group: 'queue' }],
+  ['flush', { folder: 'flush', group: 'queue' }],
   ['lmtp', { folder: 'smtp', group: 'network out' }],
   ['local', { folder: 'local', group: 'delivery' }],
   ['nqmgr', { folder: 'qmgr', group: 'queue', resident: true }],
@@ -31,9 +32,11 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
   ['postlogd', { folder: 'postlogd', group: 'queue', alone: true }],
   ['proxymap', { folder: 'proxymap', group: 'tables', alone: true }],
   ['qmgr', { folder: 'qmgr', group: 'queue', resident: true }],
+  ['qmqpd', { folder: 'qmqpd', group: 'network in', public: true }],
   ['showq', { folder: 'showq', group: 'queue' }],
   ['smtp', { folder: 'smtp', group: 'network out' }],
   ['smtpd', { folder: 'smtpd', group: 'network in', public: true }],
+  ['spawn', { folder: 'spawn', group: 'delivery' }],
   ['tlsmgr', { folder: 'tlsmgr', group: 'keys', alone: true }],
   ['trivial-rewrite', { folder: 'trivial-rewrite', group: 'queue' }],
   ['verify', { folder: 'verify', group: 'tables', alone: true }],
@@ -42,7 +45,7 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
 
 /** Programs that Postfix has and this release does not, so that a stock master.cf is not called wrong for naming them. */
 export const laterPrograms: ReadonlySet<string> = new Set([
-  'dnsblog', 'flush', 'nbdb_reindexd', 'postscreen', 'qmqpd', 'scache', 'spawn', 'tlsproxy',
+  'dnsblog', 'nbdb_reindexd', 'postscreen', 'scache', 'tlsproxy',
 ]);
 
 export function knownDaemon(program: string): KnownDaemon | undefined {

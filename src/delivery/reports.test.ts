@@ -20,6 +20,7 @@ function setting(options: Partial<ReportTools> & { soft?: boolean; down?: string
     return { status: 0 };
   };
   const services = {
+    local: () => ({}),
     connect: (_service: object, name: string) => ({
       append: ({ dsn, recipient }: { dsn: { status: string; action: string; reason: string }; recipient: Recipient }) =>
         answer(name, `append ${recipient.address} ${dsn.status} ${dsn.action} ${dsn.reason}`),
@@ -80,6 +81,14 @@ test('deferred: flush is told of a destination it knows', async () => {
   const { reports, asked } = setting({ fastFlush: (domain) => domain === 'example.org' });
   await reports.deferred(base, joe, { dsn: '4.4.1', text: 'x' });
   assert.deepEqual(asked.slice(1), ['flush add example.org AB12']);
+});
+
+test('deferred: a flush that has no row is not waited for', async () => {
+  const { services, ...rest } = { services: { local: () => undefined, path: () => '/nowhere/public/flush' }, ears: ears() };
+  const tools = { parameters: { flush_service_name: 'flush', defer_service_name: 'defer' }, clock: { now: () => 0 }, fastFlush: () => true } as unknown as ReportTools;
+  const defer = { connect: () => ({ append: () => ({ status: 0 }), add: () => assert.fail('asked all the same') }) };
+  await new Reports({ ...tools, services: { ...services, ...defer } as unknown as ReportTools['services'] }, rest.ears.log).deferred(base, joe, { dsn: '4.4.1', text: 'x' });
+  assert.equal(rest.ears.lines.at(-1), 'warning: AB12: flush service failure');
 });
 
 test('bounced: recorded with the action "failed"', async () => {

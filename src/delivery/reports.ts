@@ -5,6 +5,7 @@
  * tried again (false). A service that is out of reach never loses mail: the recipient stays deferred. Nothing here throws or
  * rejects. Marking recipients done in the queue file is the Outcome's matter, not ours.
  */
+import { existsSync } from 'node:fs';
 import { dsnNotify, dsnValid, splitDsn } from '../message/dsn.ts';
 import { bounceService } from '../ipc/bounce.ts';
 import { deliveryLog, requestFlag, type Dsn, type Recipient, type Times } from '../ipc/deliver.ts';
@@ -256,11 +257,18 @@ export class Reports {
     const name = this.#tools.parameters.flush_service_name;
     try {
       if (!(await fastFlush(site))) return;
+      if (!this.#isThere(name)) return this.#failure(message, name);
       const { status } = await this.#tools.services.connect(flushService, name).add({ site, queue_id: message.queueId });
       if (status !== flushStatus.ok && status !== flushStatus.denied) this.#failure(message, name);
     } catch {
       this.#failure(message, name);
     }
+  }
+
+  /** A hint is not worth waiting for a service whose row is missing. */
+  #isThere(name: string): boolean {
+    const { services } = this.#tools;
+    return services.local(name) !== undefined || existsSync(services.path(flushService.area, name));
   }
 
   #append(log: keyof typeof deliveryLog, message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {

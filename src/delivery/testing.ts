@@ -84,7 +84,7 @@ export class Bench {
     this.#transports = transports;
     const { log, lines } = ears();
     this.lines = lines;
-    const common = `myhostname = host.example.org\nmyorigin = example.org\nmydestination = example.org\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\nmail_owner = mail\nsetgid_group = utmp\ndeliver_lock_attempts = 1\n`;
+    const common = `myhostname = host.example.org\nmyorigin = example.org\nmydestination = example.org\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\nmail_owner = mail\nsetgid_group = utmp\ndeliver_lock_attempts = 1\nfast_flush_domains =\n`;
     fs.writeFileSync(path.join(this.directory, 'main.cf'), common + main.replaceAll('DIR', this.directory), 'latin1');
     this.tools = toolsFor(Configuration.load(this.directory), row.replaceAll('DIR', this.directory), log, this.#services());
     process.chdir(this.directory);

@@ -24,7 +24,7 @@ export const smtpdRestrictionsParameters = {
   relay_domains_reject_code: { kind: 'int', default: '554' },
   smtpd_client_restrictions: { kind: 'str', default: '' },
   smtpd_data_restrictions: { kind: 'str', default: '', since: '2.0' },
-  smtpd_delay_open_until_valid_rcpt: { kind: 'bool', default: 'yes', since: '2.3', notYetUsed: true },
+  smtpd_delay_open_until_valid_rcpt: { kind: 'bool', default: 'yes', since: '2.3' },
   smtpd_delay_reject: { kind: 'bool', default: 'yes' },
   smtpd_dns_reply_filter: { kind: 'str', default: '', since: '3.0' },
   smtpd_end_of_data_restrictions: { kind: 'str', default: '', since: '2.2' },

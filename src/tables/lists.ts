@@ -47,6 +47,11 @@ export function domainsWithParents(name: string, config: Configuration, context:
   return (domain) => listed(list, domain);
 }
 
+/** Which destinations flush(8) keeps a log for; undefined: none. Deliveries that are put off are noted there. */
+export function fastFlushSites(config: Configuration, context: TableContext): Question | undefined {
+  return config.text('fast_flush_domains') === '' ? undefined : domainsWithParents('fast_flush_domains', config, context);
+}
+
 /** Clients by name or address (mynetworks, smtpd_authorized_*_hosts, ...). @param style the list whose habits about subdomains it shares */
 export function clients(name: string, config: Configuration, context: TableContext, style = name): (host: string, address: string) => MaybePromise<boolean> {
   const list = hostList(name, config.text(name), matchSources(context), { parents: parentsMatch(style, context) });

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { Dovecot, noDovecot } from '../dovecot.ts';
 import { freePort } from '../ports.ts';
 import { noNameServer, startNameServer } from '../name-server.ts';
+import { startFilterServer } from './filter-server.ts';
 import type { Dialogue } from './format.ts';
 import type { Around } from './private-postfix.ts';
 import { passwords } from './stage.ts';
@@ -43,13 +44,13 @@ export function noNames(peer: 'ours' | 'postfix'): string | false {
 
 export async function surround(peer: 'ours' | 'postfix'): Promise<Surroundings> {
   const policy = await policyServer();
-  const mainCf = new Map([['policy_port', String((policy.address() as AddressInfo).port)]]);
+  const filter = await startFilterServer();
+  const portOf = (server: Server): string => String((server.address() as AddressInfo).port);
+  const mainCf = new Map([['policy_port', portOf(policy)], ['filter_port', portOf(filter)]]);
   const dovecot = noLogins ? undefined : await Dovecot.start({ users: passwords });
   if (dovecot !== undefined) for (const [name, value] of [['smtpd_sasl_type', 'dovecot'], ['smtpd_sasl_path', `inet:127.0.0.1:${dovecot.port}`]] as const) mainCf.set(name, value);
-  const stopPolicy = async (): Promise<void> => {
-    await dovecot?.stop();
-    await new Promise((resolve) => policy.close(resolve));
-  };
+  const closed = (server: Server): Promise<void> => new Promise((resolve) => void server.close(() => resolve()));
+  const stopPolicy = async (): Promise<void> => void await Promise.all([dovecot?.stop(), closed(policy), closed(filter)]);
   if (noNames(peer)) return { mainCf, command: [], stop: stopPolicy };
   // The resolver of the C library knows no other port.
   const address = peer === 'ours' ? '127.0.0.1' : `127.53.${process.pid >> 8 & 255}.${process.pid & 255 || 1}`;

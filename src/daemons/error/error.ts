@@ -7,6 +7,8 @@ import { Agent, type Delivery } from '../../delivery/agent.ts';
 import { noRelay, reportServices } from '../../delivery/reports.ts';
 import { splitDsn } from '../../message/dsn.ts';
 import type { Daemon } from '../../server/daemon.ts';
+import { fastFlushSites } from '../../tables/lists.ts';
+import { tableContext } from '../../tables/table.ts';
 
 const verdicts = {
   error: { verdict: 'bounced', dsn: '5.0.0' },
@@ -31,5 +33,8 @@ export const daemon: Daemon = {
     row: 'error     unix  -       -       n       -       -       error',
     standards: ['RFC 3463'],
   },
-  open: (tools) => new Agent(tools, { deliver: refusalFor(tools.row.service), relay: noRelay }),
+  open: (tools) => new Agent(tools, {
+    deliver: refusalFor(tools.row.service), relay: noRelay,
+    fastFlush: fastFlushSites(tools.config, tableContext(tools.config, tools.log, tools.restart)),
+  }),
 };

@@ -9,6 +9,8 @@ import { DeliveredTo } from '../../delivery/delivered-to.ts';
 import { reportServices } from '../../delivery/reports.ts';
 import type { Recipient } from '../../ipc/deliver.ts';
 import type { Daemon, Tools } from '../../server/daemon.ts';
+import { fastFlushSites } from '../../tables/lists.ts';
+import { tableContext } from '../../tables/table.ts';
 import { Forwards } from './forwards.ts';
 import { deliverRecipient } from './recipient.ts';
 import { localSettings, type LocalSettings } from './settings.ts';
@@ -20,6 +22,7 @@ function prepare(tools: Tools): AgentOptions {
   return {
     deliver: (delivery) => deliver(settings, delivery),
     statusFilter: statusFilter.isEmpty ? undefined : (text) => statusFilter.find(text),
+    fastFlush: fastFlushSites(tools.config, tableContext(tools.config, tools.log, tools.restart)),
   };
 }
 

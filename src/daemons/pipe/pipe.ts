@@ -13,6 +13,7 @@ import { DeliveredTo } from '../../delivery/delivered-to.ts';
 import { exportedEnvironment } from '../../delivery/environment.ts';
 import { isTraceOnly, reportServices, type Report } from '../../delivery/reports.ts';
 import type { Daemon, Tools } from '../../server/daemon.ts';
+import { fastFlushSites } from '../../tables/lists.ts';
 import { openMaps } from '../../tables/maps.ts';
 import { tableContext } from '../../tables/table.ts';
 import { trimWhite } from '../../text/ascii.ts';
@@ -27,7 +28,8 @@ const parameters = [
 function prepare(tools: Tools): AgentOptions {
   const view = tools.config.view(parameters);
   const attributes = pipeAttributes(tools.row, view);
-  const filter = openMaps(view.pipe_delivery_status_filter, tableContext(tools.config, tools.log, tools.restart), 'pipe_delivery_status_filter', { fold: false });
+  const context = tableContext(tools.config, tools.log, tools.restart);
+  const filter = openMaps(view.pipe_delivery_status_filter, context, 'pipe_delivery_status_filter', { fold: false });
   const agent = new PipeAgent({
     row: tools.row, attributes,
     masterCf: `${tools.config.directory}/master.cf`,
@@ -38,7 +40,7 @@ function prepare(tools: Tools): AgentOptions {
     extensions: { doubleBounceSender: view.double_bounce_sender, ownerRequestSpecial: view.owner_request_special },
     now: () => tools.clock.now(),
   });
-  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text) };
+  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text), fastFlush: fastFlushSites(tools.config, context) };
 }
 
 interface PipeTools extends Omit<WordRules, 'warn'> {

@@ -15,6 +15,8 @@ import { quote822Local } from '../../message/address.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { QueueStore } from '../../queue/store.ts';
 import type { Tools } from '../../server/daemon.ts';
+import { fastFlushSites } from '../../tables/lists.ts';
+import { tableContext } from '../../tables/table.ts';
 import type { Timer } from '../../server/clock.ts';
 import { ActiveQueue, Intake } from './intake.ts';
 import { QueueFiles, type TakenFile } from './queue-files.ts';
@@ -80,7 +82,7 @@ export class Manager {
       deadTime: view.minimal_backoff_time * 1000, retryTime: view.transport_retry_time * 1000, deadLimit: view.qmgr_message_active_limit,
     });
     this.#routes = { ...routeRules(tools), tooManyProbes: () => this.#active.probes > view.address_verify_pending_request_limit };
-    this.#reports = new Reports({ parameters: config.view(reportParameters), clock, services, statusFilter: undefined, fastFlush: undefined }, log);
+    this.#reports = new Reports({ parameters: config.view(reportParameters), clock, services, statusFilter: undefined, fastFlush: fastFlushSites(config, tableContext(config, log, tools.restart)) }, log);
     this.#lifecycle = {
       log, store: this.#store, now: () => clock.now(),
       bounce: services.connect(bounceService, view.bounce_service_name),

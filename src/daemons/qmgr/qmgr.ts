@@ -14,7 +14,7 @@ export const daemon: Daemon = {
     name: 'qmgr',
     summary: 'queue manager',
     group: 'queue',
-    calls: ['rewrite', 'bounce', 'defer', 'trace', 'retry', 'error', 'verify'],
+    calls: ['rewrite', 'bounce', 'defer', 'trace', 'retry', 'error', 'verify', 'flush'],
     privileges: { user: 'mail_owner', network: false, writes: ['incoming', 'active', 'deferred', 'corrupt', 'bounce', 'defer', 'trace'] },
     row: 'qmgr      unix  n       -       n       300     1       qmgr',
     standards: ['RFC 3461', 'RFC 3463', 'RFC 5321'],

@@ -13,7 +13,7 @@ import type { Report } from '../../delivery/reports.ts';
 import { HostsFile } from '../../network/hosts-file.ts';
 import { Resolver } from '../../network/resolver.ts';
 import type { Daemon, Service, Tools } from '../../server/daemon.ts';
-import { matchSources } from '../../tables/lists.ts';
+import { fastFlushSites, matchSources } from '../../tables/lists.ts';
 import { openMaps } from '../../tables/maps.ts';
 import { tableContext } from '../../tables/table.ts';
 import { stringList } from '../../text/match-list.ts';
@@ -59,6 +59,7 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
     options: {
       deliver: (delivery) => deliver(delivery, prepared),
       statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text),
+      fastFlush: fastFlushSites(config, context),
     },
   };
 }

@@ -12,7 +12,7 @@ import { Pump } from '../../network/pump.ts';
 import { SmtpServerSession } from '../../protocol/smtp-server/session.ts';
 import type { SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
 import { reply, say, tell } from '../../protocol/smtp-server/reply.ts';
-import type { Question, Reply, SmtpServerStep, Verdict } from '../../protocol/smtp-server/steps.ts';
+import type { LogEvent, Question, Reply, SmtpServerStep, Verdict } from '../../protocol/smtp-server/steps.ts';
 import type { Session } from '../../server/daemon.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { sameIgnoringCase } from '../../text/ascii.ts';
@@ -24,11 +24,14 @@ import type { SaslService } from './sasl.ts';
 import type { ServerTls } from './tls.ts';
 import type { Policy } from './policy.ts';
 import type { ProbeSenderOf } from './probe-sender.ts';
+import { answerEtrn } from './flush-site.ts';
 import { clientLine, logEvent, whereIs } from './log-lines.ts';
 import { listenersOf, reasonOf, type Audience } from './listeners.ts';
 import { overridden } from './other-client.ts';
 import type { PeerOf } from './peer-rights.ts';
 import type { EditReply } from './refusal-text.ts';
+import type { ProxyFilter } from './proxy-filter.ts';
+import type { ProxyTransaction } from './proxy-transaction.ts';
 import type { Transcript } from './transcript.ts';
 import { refusedByCleanup, Transaction, type OwnName, type TransactionFacts } from './transaction.ts';
 import type { Cleanup } from '../../ipc/cleanup.ts';
@@ -38,6 +41,12 @@ export interface Hall extends Audience {
   readonly policy: Policy;
   readonly counts: CountsFor;
   readonly cleanup: Cleanup;
+  /** The before-queue filter, in cleanup's place. */
+  readonly proxy?: ProxyFilter | undefined;
+  /** The queue, or the filter, is reached before a recipient is known to be good (smtpd_delay_open_until_valid_rcpt = no). */
+  readonly opensEarly?: boolean;
+  /** flush(8), for ETRN: a status of ipc/flush.ts. */
+  flushSite?(site: string): MaybePromise<number>;
   readonly tls: ServerTls;
   /** Absent: nobody can log in. */
   readonly sasl?: SaslService | undefined;
@@ -125,8 +134,8 @@ export class Conversation {
   #pump: Pump<SmtpServerStep> | undefined;
   readonly #encryption: Encryption;
   readonly #authentication: Authentication;
-  #mail: Omit<TransactionFacts, 'state'> | undefined;
-  #transaction: Transaction | undefined;
+  #mail: Omit<TransactionFacts, 'state'> & { readonly command: string } | undefined;
+  #transaction: Transaction | ProxyTransaction | undefined;
   /** The client has gone: an answer that comes now must not begin anything. */
   #isGone = false;
 
@@ -193,11 +202,17 @@ export class Conversation {
       case 'ask': return this.#ask(step.question);
       case 'content': return this.#content(step.chunk);
       case 'abort': return this.#forget();
-      case 'log': return logEvent(step.log, this.#lookAgain(), this.#log, this.#hall.own.hostname);
+      case 'log': return this.#noted(step.log);
       case 'start-tls': return this.#startTls();
       case 'close': return void (this.#endReason = reasonOf(step.reason));
       default: return undefined;
     }
+  }
+
+  #noted(event: LogEvent): void {
+    logEvent(event, this.#lookAgain(), this.#log, this.#hall.own.hostname);
+    const refuses = event.event === 'size-limit' || event.event === 'reject';
+    if (refuses && this.#transaction !== undefined && !(this.#transaction instanceof Transaction)) this.#transaction.refused();
   }
 
   /** A late answer does not hold the pump: replies that are ready go out meanwhile. */
@@ -334,8 +349,8 @@ export class Conversation {
     }
     const arrival = hall.now();
     return chain(hall.isLocalRewriting(state), (isLocalRewriting) => {
-      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received, logsPort: hall.logsPort, detectsUtf8: hall.detectsUtf8 };
-      return accepted;
+      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received, logsPort: hall.logsPort, detectsUtf8: hall.detectsUtf8, command: this.#machine.commandLine };
+      return hall.opensEarly ? this.#openEarly() : accepted;
     });
   }
 
@@ -361,11 +376,18 @@ export class Conversation {
       state.recipient = undefined;
       return verdictOf(decision);
     }
-    return chain(this.#open(), (transaction) => {
-      transaction?.recipient(recipient, notify, orcpt);
+    return chain(this.#open(), (transaction) => chain(transaction?.recipient(recipient, notify, orcpt, this.#machine.commandLine), (refusal) => {
       state.recipient = undefined;
-      return accepted;
-    });
+      return refusal === undefined ? accepted : { accept: false, reply: refusal };
+    }));
+  }
+
+  #openEarly(): MaybePromise<Verdict> {
+    return chain(this.#open(), (transaction) => chain(transaction instanceof Transaction ? undefined : transaction?.greet(), (refusal) => {
+      if (refusal === undefined) return accepted;
+      this.#forget();
+      return { accept: false, reply: refusal };
+    }));
   }
 
   /** Does the address resolve to a form that cannot be? Trouble with tables is for the restrictions to tell. */
@@ -378,9 +400,13 @@ export class Conversation {
   }
 
   /** Undefined when the client has gone meanwhile. */
-  #open(): MaybePromise<Transaction | undefined> {
+  #open(): MaybePromise<Transaction | ProxyTransaction | undefined> {
     if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
-    const transaction = Transaction.open(this.#hall.cleanup, { state: this.#state, ...this.#mail! });
+    const { command, ...mail } = this.#mail!;
+    const facts = { state: this.#state, ...mail };
+    const { proxy } = this.#hall;
+    if (proxy !== undefined) return this.#transaction = proxy.open(facts, command, () => this.#announce());
+    const transaction = Transaction.open(this.#hall.cleanup, facts);
     return isPending(transaction) ? transaction.then((late) => this.#opened(late)) : this.#opened(transaction);
   }
 
@@ -388,8 +414,12 @@ export class Conversation {
     if (this.#isGone) return void transaction.abort();
     this.#transaction = transaction;
     this.#state.queueId = transaction.queueId;
-    this.#log.info(clientLine(this.#state, this.#hall.logsPort === true));
+    this.#announce();
     return transaction;
+  }
+
+  #announce(): void {
+    this.#log.info(clientLine(this.#state, this.#hall.logsPort === true));
   }
 
   /** What is asked about the message is asked, and logged, of its recipient when it has only one. */
@@ -405,8 +435,7 @@ export class Conversation {
   #data(): MaybePromise<Verdict> {
     return chain(this.#ofWholeMessage((state) => this.#hall.policy.data(state)), (decision) => {
       if (decision?.kind === 'refuse') return verdictOf(decision);
-      if (!this.#isGone) this.#transaction!.begin(this.#hall.own);
-      return accepted;
+      return chain(this.#isGone ? undefined : this.#transaction!.begin(this.#hall.own), (refusal) => (refusal === undefined ? accepted : { accept: false, reply: refusal }));
     });
   }
 
@@ -425,10 +454,11 @@ export class Conversation {
     });
   }
 
-  #concluded({ queueId }: Transaction, outcome: CleanupReply): Verdict {
+  #concluded({ queueId }: Transaction | ProxyTransaction, outcome: CleanupReply | { readonly verdict: Verdict }): Verdict {
     this.#transaction = undefined;
     this.#forget();
-    return outcome.status === 0 ? { accept: true, queueId } : { accept: false, reply: refusedByCleanup(outcome) };
+    if ('verdict' in outcome) return outcome.verdict;
+    return outcome.status === 0 ? { accept: true, queueId: queueId! } : { accept: false, reply: refusedByCleanup(outcome) };
   }
 
   #etrn(domain: string): MaybePromise<Verdict> {
@@ -437,8 +467,7 @@ export class Conversation {
     return chain(this.#hall.policy.etrn(state), (decision) => {
       state.etrnDomain = undefined;
       if (decision?.kind === 'refuse') return verdictOf(decision);
-      this.#log.warning(`reject: ETRN ${domain.slice(0, 100)}... from ${state.client.label}`);
-      return { accept: false, reply: reply(459, undefined, `<${domain}>: service unavailable`) };
+      return answerEtrn(domain, state.client.label, this.#hall.flushSite, this.#log);
     });
   }
 

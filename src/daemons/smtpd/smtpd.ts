@@ -35,7 +35,9 @@ import { openNotices, noticeParameters } from './notices.ts';
 import { openCommandFilter } from './command-filter.ts';
 import { openPeerRights, peerParameters } from './peer-rights.ts';
 import { Policy } from './policy.ts';
+import { openFlushSite } from './flush-site.ts';
 import { openProbeSender } from './probe-sender.ts';
+import { openProxyFilter, proxyParameters } from './proxy-filter.ts';
 import { createReplyEditor } from './refusal-text.ts';
 import { openSasl } from './sasl.ts';
 import { openWatched } from './watched.ts';
@@ -53,7 +55,7 @@ const machineParameters = [
 ] as const;
 
 const policyParameters = [
-  ...accessParameters, 'mail_name', 'smtpd_hide_client_session', 'smtpd_forbid_bare_newline', 'smtpd_forbid_unauth_pipelining',
+  ...accessParameters, ...proxyParameters, 'smtpd_delay_open_until_valid_rcpt', 'mail_name', 'smtpd_hide_client_session', 'smtpd_forbid_bare_newline', 'smtpd_forbid_unauth_pipelining',
   'smtpd_discard_ehlo_keywords', 'smtpd_noop_commands', 'smtpd_forbidden_commands', 'smtpd_peername_lookup', 'queue_minfree', 'content_filter', 'receive_override_options',
   'cleanup_service_name', 'smtpd_delay_reject', 'smtpd_relay_before_recipient_restrictions', 'smtpd_reject_unlisted_recipient',
   'smtpd_reject_unlisted_sender', 'smtpd_restriction_classes', 'recipient_delimiter', 'resolver_configuration', 'local_header_rewrite_clients', 'smtpd_reject_filter_maps', 'smtpd_reject_footer_maps',
@@ -67,8 +69,8 @@ export const daemon: Daemon = {
     name: 'smtpd',
     summary: 'SMTP server',
     group: 'network in',
-    calls: ['rewrite', 'cleanup', 'anvil', 'tlsmgr', 'verify'],
-    privileges: { user: 'mail_owner', network: true, writes: [] },
+    calls: ['rewrite', 'cleanup', 'anvil', 'tlsmgr', 'verify', 'flush'],
+    privileges: { user: 'mail_owner', network: true, writes: ['incoming'] },
     row: 'smtp      inet  n       -       n       -       -       smtpd',
     standards: ['RFC 5321', 'RFC 1870', 'RFC 2034', 'RFC 2920', 'RFC 3030', 'RFC 3461', 'RFC 6152', 'RFC 6531', 'RFC 7505'],
   },
@@ -130,8 +132,11 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
     rejectUnlistedRecipient: view.smtpd_reject_unlisted_recipient, rejectUnlistedSender: view.smtpd_reject_unlisted_sender,
   });
   const rewritten = compileList(view.local_header_rewrite_clients, { setup: { ...setup, logsPermit: undefined }, defaultTable: 'check_address_map', classText: () => undefined, parameter: 'local_header_rewrite_clients' });
+  const proxy = openProxyFilter(tools, context, dns, hosts);
   return {
-    policy, log, tls, sasl, ticker: clock,
+    policy, log, tls, sasl, ticker: clock, proxy,
+    opensEarly: !view.smtpd_delay_open_until_valid_rcpt,
+    flushSite: openFlushSite(tools, context),
     counts: clientCounts(tools, context),
     cleanup: services.cleanup(view.cleanup_service_name),
     own: {
@@ -149,7 +154,7 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
     now: () => clock.now(),
     isMalformed: (sender, address) => isMalformed(setup, sender, address),
     probeSender: openProbeSender(tools),
-    hasSpace: spaceWatch(tools),
+    hasSpace: proxy === undefined || proxy.speedAdjust ? spaceWatch(tools) : () => true,
     isLocalRewriting: remembered(isClientOnly(view.local_header_rewrite_clients), (state) =>
       chain(rewritten(probe(state), { name: state.client.label, replyClass: 'Client host' }), (decision) => decision?.kind === 'permit')),
     contentFilter: view.content_filter,

@@ -69,7 +69,7 @@ export class Transaction {
     return this.#session.queueId;
   }
 
-  recipient(address: string, notify: number, orcpt: string): void {
+  recipient(address: string, notify: number, orcpt: string, _command?: string): undefined {
     if (notify !== 0) this.#attribute(attributeName.dsnNotify, notify);
     if (orcpt !== '') this.#attribute(attributeName.dsnOrcpt, orcpt);
     this.#session.record(recordType.recipient, address);
@@ -77,15 +77,10 @@ export class Transaction {
   }
 
   /** The envelope is complete: content follows, with our own header in front. */
-  begin(own: OwnName): void {
-    const { effects } = this.facts.state;
+  begin(own: OwnName): undefined {
     this.#flag();
     this.#session.message();
-    const lines = this.#received(own);
-    let text = '';
-    for (const line of effects.prepend) text += `${line}\r\n`;
-    for (const line of lines) text += `${line}\r\n`;
-    this.#session.content(Buffer.from(text, 'latin1'));
+    this.#session.content(headLines(this.facts, receivedLines(this.facts, own, this.queueId, this.#recipients.length === 1 ? this.#recipients[0] : undefined)));
   }
 
   content(chunk: Buffer): boolean {
@@ -172,19 +167,26 @@ export class Transaction {
     this.#attribute(attributeName.protocolName, protocol);
     this.#attribute(attributeName.clientAddressType, client.address.includes(':') ? '10' : '2');
   }
+}
 
-  #received(own: OwnName): string[] {
-    const { state, parameters, arrival } = this.facts;
-    return receivedFromClient({
-      hostname: own.hostname, mailName: own.mailName, queueId: this.queueId, date: own.date(arrival),
-      helo: state.helo ?? state.client.name, clientName: state.client.name, clientAddress: state.client.literal,
-      protocol: parameters.smtputf8 ? 'UTF8SMTP' : state.protocol,
-      encrypted: state.tls !== undefined, tls: this.facts.receivedTls,
-      authenticated: state.sasl !== undefined, authenticatedName: own.showsLogin ? state.sasl?.username : undefined,
-      recipient: this.#recipients.length === 1 ? this.#recipients[0] : undefined,
-      hideClient: own.hideClient,
-    });
-  }
+/** What stands above the client's own content: headers that lists prepend, and ours. */
+export function headLines({ state }: TransactionFacts, lines: readonly string[]): Buffer {
+  let text = '';
+  for (const line of state.effects.prepend) text += `${line}\r\n`;
+  for (const line of lines) text += `${line}\r\n`;
+  return Buffer.from(text, 'latin1');
+}
+
+/** Our Received: header; `recipient` when there is only one. */
+export function receivedLines({ state, parameters, arrival, receivedTls }: TransactionFacts, own: OwnName, queueId: string, recipient: string | undefined): string[] {
+  return receivedFromClient({
+    hostname: own.hostname, mailName: own.mailName, queueId, date: own.date(arrival),
+    helo: state.helo ?? state.client.name, clientName: state.client.name, clientAddress: state.client.literal,
+    protocol: parameters.smtputf8 ? 'UTF8SMTP' : state.protocol,
+    encrypted: state.tls !== undefined, tls: receivedTls,
+    authenticated: state.sasl !== undefined, authenticatedName: own.showsLogin ? state.sasl?.username : undefined,
+    recipient, hideClient: own.hideClient,
+  });
 }
 
 /** What the client hears when cleanup did not keep the message. A reason may be a whole SMTP reply (smtpReply flag). */

@@ -16,7 +16,7 @@ import { Maildirs } from '../../delivery/maildir.ts';
 import { isTraceOnly, reportServices } from '../../delivery/reports.ts';
 import type { Recipient } from '../../ipc/deliver.ts';
 import type { Daemon, Tools } from '../../server/daemon.ts';
-import { addressRules, localDomains } from '../../tables/lists.ts';
+import { addressRules, fastFlushSites, localDomains } from '../../tables/lists.ts';
 import { openMaps } from '../../tables/maps.ts';
 import { tableContext } from '../../tables/table.ts';
 import { foldCase } from '../../text/utf8.ts';
@@ -50,7 +50,7 @@ function prepare(tools: Tools): AgentOptions {
     originalTo: view.enable_original_recipient,
     now: () => tools.clock.now(),
   });
-  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text) };
+  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text), fastFlush: fastFlushSites(tools.config, context) };
 }
 
 interface VirtualTools {

@@ -40,6 +40,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #phase: Phase = 'greeting';
   #open: Question | undefined;
   #verb: Verb | undefined;
+  #line = '';
   /** The reply that refused this client; commands are answered with it or with "access denied". */
   #denied: Reply | undefined;
   /** The answer to whatever comes next, which ends the session. */
@@ -169,6 +170,11 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   /** Bytes that were received and not yet used. */
   get unused(): number {
     return this.#input.size;
+  }
+
+  /** The command of the open question, as the client said it; a byte string without its line end. */
+  get commandLine(): string {
+    return this.#line;
   }
 
   /** Accepted recipients of the transaction. */
@@ -313,6 +319,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     this.#dialogue.where = verb.name;
     if ((this.#dialogue.protocol === 'SMTP' || verb.last) && this.#outOfStep()) return;
     this.#verb = verb;
+    this.#line = text;
     this.#perform(verb, this.#check(verb, words, text));
   }
 

@@ -120,7 +120,8 @@ function ownNumber(options: ReadonlyMap<string, string>, name: string, usual: nu
   return value(own);
 }
 
-async function connectHost(host: string, port: number, options: Parameters<typeof connectInet>[2], native: Native): Promise<Connected> {
+/** To the first address of the host that answers. */
+export async function connectHost(host: string, port: number, options: Parameters<typeof connectInet>[2], native: Native): Promise<Connected> {
   const { addresses, trouble } = /^[0-9.]+$|:/.test(host) ? { addresses: [host], trouble: undefined } : await native(host);
   let last: Connected = { trouble: { code: 'ENOTFOUND', text: trouble?.text ?? 'Name or service not known' } };
   for (const address of addresses) {
