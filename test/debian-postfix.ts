@@ -53,9 +53,10 @@ ${mainCf}`);
     return postfix;
   }
 
-  /** Start master and wait until it serves. */
-  async start(): Promise<void> {
-    const master = spawn(`${daemons}/master`, ['-d', '-c', `${this.directory}/etc`], { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  /** Start master and wait until it serves. `around`: a command that runs it in other surroundings. */
+  async start(around: readonly string[] = []): Promise<void> {
+    const [command, ...words] = [...around, `${daemons}/master`, '-d', '-c', `${this.directory}/etc`];
+    const master = spawn(command!, words, { stdio: ['ignore', 'ignore', 'pipe'], detached: true });
     let said = '';
     master.stderr!.on('data', (chunk: Buffer) => { said += chunk.toString('latin1'); });
     this.#master = master;

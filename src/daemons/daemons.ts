@@ -21,6 +21,7 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
   ['bounce', { folder: 'bounce', group: 'queue' }],
   ['cleanup', { folder: 'cleanup', group: 'queue' }],
   ['discard', { folder: 'discard', group: 'queue' }],
+  ['dnsblog', { folder: 'dnsblog', group: 'network in' }],
   ['error', { folder: 'error', group: 'queue' }],
   ['flush', { folder: 'flush', group: 'queue' }],
   ['lmtp', { folder: 'smtp', group: 'network out' }],
@@ -30,6 +31,7 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
   ['pickup', { folder: 'pickup', group: 'queue', alone: true }],
   ['pipe', { folder: 'pipe', group: 'delivery' }],
   ['postlogd', { folder: 'postlogd', group: 'queue', alone: true }],
+  ['postscreen', { folder: 'postscreen', group: 'network in', public: true, alone: true }],
   ['proxymap', { folder: 'proxymap', group: 'tables', alone: true }],
   ['qmgr', { folder: 'qmgr', group: 'queue', resident: true }],
   ['qmqpd', { folder: 'qmqpd', group: 'network in', public: true }],
@@ -45,8 +47,11 @@ const daemons: ReadonlyMap<string, KnownDaemon> = new Map<string, KnownDaemon>([
 
 /** Programs that Postfix has and this release does not, so that a stock master.cf is not called wrong for naming them. */
 export const laterPrograms: ReadonlySet<string> = new Set([
-  'dnsblog', 'nbdb_reindexd', 'postscreen', 'scache', 'tlsproxy',
+  'nbdb_reindexd', 'scache',
 ]);
+
+/** Programs of Postfix whose work others of ours do themselves: their rows are taken, and need no process. See docs/decisions/postscreen.md. */
+export const needlessPrograms: ReadonlySet<string> = new Set(['tlsproxy']);
 
 export function knownDaemon(program: string): KnownDaemon | undefined {
   return daemons.get(program);

@@ -10,6 +10,7 @@
 import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { desk, sharedReads, taken } from './reading.ts';
+import { descriptorOf } from './sockets.ts';
 
 type Listener = (...values: any[]) => void;
 type Written = Buffer | string;
@@ -382,8 +383,8 @@ export function fullSocket(socket: PeerSocket): net.Socket {
 }
 
 /** The number of its descriptor; -1 where Node does not show it. */
-export function descriptorOf(socket: PeerSocket): number {
-  return socket instanceof LeanSocket ? socket.fd : (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd ?? -1;
+export function peerDescriptor(socket: PeerSocket): number {
+  return socket instanceof LeanSocket ? socket.fd : descriptorOf(socket as net.Socket) ?? -1;
 }
 
 export interface LeanConnect {

@@ -318,6 +318,55 @@ export function changeLmdb(path: string, changes: readonly LmdbChange[], options
   }
 }
 
+/**
+ * A file that is kept open for changes: in a jail, and where many come. It is made when it is missing, with mode 0600. The file that
+ * was opened is the one that is changed, whatever gets its name later.
+ */
+export class LmdbWriter {
+  readonly #open: Open;
+  #size: number;
+  #closed = false;
+
+  constructor(path: string, mapSize: number) {
+    this.#size = mapSize;
+    this.#open = openFile(path, 0o600, 0, mapSize);
+  }
+
+  /** In one transaction, on disk when this returns. */
+  change(changes: readonly LmdbChange[]): void {
+    if (this.#closed) throw new Error('panic: change of a closed LMDB file');
+    waitForLock(this.#open.fd, 'ofd', 'exclusive');
+    try {
+      while (!this.#try(changes)) must(envMapSize(this.#open.env, this.#size *= 2));
+    } finally {
+      waitForLock(this.#open.fd, 'ofd', 'none');
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    envClose(this.#open.env);
+  }
+
+  /** False: the file's address space is too small. */
+  #try(changes: readonly LmdbChange[]): boolean {
+    try {
+      transaction(this.#open.env, (txn, dbi, pair) => {
+        for (const change of changes) applyChange(txn, dbi, pair, change, { mapSize: this.#size, replace: true }, []);
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof LmdbTrouble && error.status === status.mapResized) {
+        must(envMapSize(this.#open.env, 0));
+        return this.#try(changes);
+      }
+      if (!isFull(error)) throw error;
+      return false;
+    }
+  }
+}
+
 function isFull(error: unknown): boolean {
   return error instanceof LmdbTrouble && error.status === status.mapFull;
 }

@@ -55,3 +55,24 @@ export function takeHandles(server: net.Server, accepted: (handle: object) => vo
     accepted(client);
   };
 }
+
+interface ReadingHandle { reading: boolean; readStop(): number }
+
+/**
+ * Take nothing more from the kernel; the answer is what was taken already. Somebody else may read on from here; of sockets
+ * with shared reads `resume` does too.
+ */
+export function stopReading(socket: net.Socket): Buffer {
+  const handle = (socket as unknown as { _handle?: ReadingHandle | null })._handle;
+  const stop = (): void => {
+    if (!handle) return;
+    handle.reading = false;
+    handle.readStop();
+  };
+  socket.pause();
+  stop();
+  const taken = socket.readableLength > 0 ? socket.read() as Buffer : Buffer.alloc(0);
+  // Reading what there was makes a stream ask for more.
+  stop();
+  return taken;
+}

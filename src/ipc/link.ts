@@ -12,6 +12,7 @@ import { RemoteCleanup } from './cleanup-client.ts';
 import { remoteCalls, type ConnectionLimits } from './connection.ts';
 import { deliverService } from './deliver.ts';
 import { DeliverPool } from './deliver-pool.ts';
+import { dnsblogService, remoteDnsblog } from './dnsblog.ts';
 import type { Directory } from './directory.ts';
 import type { Calls, ServiceDeclaration } from './service.ts';
 
@@ -81,8 +82,9 @@ export function createDirectory({ local, log, limits, queueDirectory = '' }: Lin
   };
 }
 
-/** Delivery agents speak a protocol of their own. */
+/** Delivery agents and dnsblog(8) speak protocols of their own. */
 function distant(service: ServiceDeclaration, path: string, limits: ConnectionLimits): object {
+  if (service.protocol === dnsblogService.protocol) return remoteDnsblog(path, limits);
   return service.protocol === deliverService.protocol ? new DeliverPool(path, limits) : remoteCalls(service, path, limits);
 }
 

@@ -1,8 +1,19 @@
 /** Network addresses as keys: two texts for one address must compare equal. Nothing here throws. */
+import { parseIpAddress, renderIpAddress } from '../text/cidr.ts';
 
 /** The same for every spelling of an address; for IPv6 its 32 hexadecimal digits. Zone ids do not count. */
 export function addressKey(address: string): string {
   return address.includes(':') ? ipv6Digits(address.replace(/%.*/, '')) : address;
+}
+
+/** `::ffff:192.0.2.1` is 192.0.2.1; a zone id says nothing to others. */
+export function plainAddress(address: string): string {
+  // The kernel's text of an IPv4 address has one form only.
+  if (!address.includes(':')) return address;
+  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
+  const bytes = mapped ?? address.replace(/%.*$/, '');
+  const parsed = parseIpAddress(bytes);
+  return parsed === undefined ? '' : renderIpAddress(parsed);
 }
 
 /** 32 hexadecimal digits, lower-case. */

@@ -118,6 +118,16 @@ export class Pump<Step extends { readonly kind: string }> {
     return fullSocket(socket);
   }
 
+  /** Let go of the stream for good: it is somebody else's from now on, and `closed` will not tell of it. What was sent is on its way. */
+  release(): net.Socket {
+    this.over = true;
+    this.timer?.cancel();
+    this.writeHeld();
+    if (this.corked) this.socket.uncork();
+    this.corked = false;
+    return this.detach();
+  }
+
   /** Hang up at once. */
   destroy(): void {
     this.socket.destroy();
@@ -204,6 +214,7 @@ export class Pump<Step extends { readonly kind: string }> {
         socket.uncork();
       }
     }
+    if (this.over) return;
     if (this.gone && !this.pending) return this.finish();
     if (!this.pending) this.schedule();
     const full = this.filled && this.options.pauseWhenFull === true && this.full;

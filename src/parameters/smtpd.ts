@@ -34,7 +34,7 @@ export const smtpdParameters = {
   smtpd_per_request_deadline: { kind: 'nbool', default: '${smtpd_per_record_deadline?{$smtpd_per_record_deadline}:{${stress?{yes}:{no}}}}', since: '3.7', olderNames: ['smtpd_per_record_deadline'] },
   smtpd_recipient_limit: { kind: 'int', default: '1000', min: 1 },
   smtpd_recipient_overshoot_limit: { kind: 'int', default: '1000', min: 1 },
-  smtpd_service_name: { kind: 'str', default: 'smtpd', minLength: 1, since: '2.8', notYetUsed: true },
+  smtpd_service_name: { kind: 'str', default: 'smtpd', minLength: 1, since: '2.8' },
   smtpd_soft_error_limit: { kind: 'nint', default: '10', min: 1 },
   smtpd_timeout: { kind: 'time', default: '${stress?{10}:{300}}s', min: 1 },
 } as const satisfies Cards;

@@ -7,10 +7,12 @@
 import net from 'node:net';
 import { closeSync } from 'node:fs';
 import { dup } from '../host/descriptors.ts';
-import { descriptorOf, isTcpHandle, LeanSocket, type PeerSocket } from '../host/lean-socket.ts';
+import { isTcpHandle, LeanSocket, peerDescriptor, type PeerSocket } from '../host/lean-socket.ts';
 import { sharedSocket, takeHandles } from '../host/reading.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock, Timer } from './clock.ts';
+import type { ConnectionEnds } from './daemon.ts';
+import { receivePassed } from './passed-client.ts';
 
 /** What a listener is bound to, when that is one address. */
 export interface ServerEnd { readonly address: string; readonly port: number }
@@ -23,8 +25,10 @@ export interface AcceptorOptions {
   readonly firstSpare?: number;
   readonly log: Log;
   readonly clock: Clock;
+  /** Clients come as descriptors over the connections that are accepted: rows of type `pass`. */
+  readonly passed?: boolean;
   /** A client has come; call `gone()` once for each. */
-  readonly client: (socket: PeerSocket, serverEnd: ServerEnd | undefined) => void;
+  readonly client: (socket: PeerSocket, serverEnd: ServerEnd | undefined, ends?: ConnectionEnds) => void;
   /** Sockets may be lean ones. */
   readonly lean?: boolean;
   /** The limit is near: nine of ten clients are here, or all of few. */
@@ -74,6 +78,13 @@ export class Acceptor {
     for (const fd of this.#options.descriptors) closeSync(fd);
   }
 
+  /** A client that was accepted elsewhere in this process. False: there is no room, or no more clients are taken. */
+  take(socket: net.Socket, ends: ConnectionEnds): boolean {
+    if (this.#closed || this.#full()) return false;
+    this.#accepted(socket, undefined, ends);
+    return true;
+  }
+
   gone(): void {
     this.#clients--;
     if (this.#open) return;
@@ -114,26 +125,45 @@ export class Acceptor {
   }
 
   #serve(fd: number): void {
-    const server = net.createServer({ allowHalfOpen: true });
+    const { passed = false } = this.#options;
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: passed });
     this.#servers.add(server);
     let serverEnd: ServerEnd | undefined;
     server.on('listening', () => { serverEnd = endOf(server); });
-    server.on('connection', (socket) => this.#accepted(socket, serverEnd));
+    server.on('connection', (socket) => (passed ? void this.#receive(socket) : this.#accepted(socket, serverEnd)));
     server.on('error', (error) => this.#failed(error));
     server.listen({ fd: dup(fd) });
-    takeHandles(server, (handle) => this.#accepted(this.#options.lean && isTcpHandle(handle) ? new LeanSocket(handle) : sharedSocket(handle), serverEnd));
+    if (!passed) takeHandles(server, (handle) => this.#accepted(this.#options.lean && isTcpHandle(handle) ? new LeanSocket(handle) : sharedSocket(handle), serverEnd));
   }
 
-  #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined): void {
+  #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined, ends?: ConnectionEnds): void {
     socket.on('error', ignore);
+    this.#count();
+    this.#checkSpare(socket);
+    this.#options.client(socket, serverEnd, ends);
+  }
+
+  #checkSpare(socket: PeerSocket): void {
+    if (peerDescriptor(socket) >= (this.#options.firstSpare ?? Infinity)) this.#short();
+  }
+
+  #count(): void {
     this.#clients++;
     if (this.#clients >= this.#crowd && this.#crowd > 0) this.#options.crowded?.();
-    if (descriptorOf(socket) >= (this.#options.firstSpare ?? Infinity)) this.#short();
-    if (this.#full()) {
-      this.#stopListening();
-      this.#options.full();
-    }
-    this.#options.client(socket, serverEnd);
+    if (!this.#full()) return;
+    this.#stopListening();
+    this.#options.full();
+  }
+
+  /** It counts from now on: who passes clients on is not to hand over more than may be served. */
+  async #receive(carrier: net.Socket): Promise<void> {
+    carrier.on('error', ignore);
+    this.#count();
+    const client = await receivePassed(carrier, this.#options.log);
+    if (client === undefined) return this.gone();
+    client.socket.on('error', ignore);
+    this.#checkSpare(client.socket);
+    this.#options.client(client.socket, undefined, client.ends);
   }
 
   #stopListening(): void {

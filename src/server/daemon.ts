@@ -44,12 +44,26 @@ export interface Session<Socket extends PeerSocket = net.Socket> {
   readonly slot: number;
   /** Where the client came in, when the listener is bound to one address. */
   readonly serverEnd?: { readonly address: string; readonly port: number } | undefined;
+  /** The ends of the connection, for a client that postscreen(8) or a proxy has passed on; else those of the socket. */
+  readonly ends?: ConnectionEnds | undefined;
   /** Set when this process is to end: sessions without work under way should close, others finish first. */
   readonly ending: Ending;
   /** The service is or was lately at its limit of clients: what `stress` stands for in main.cf is `yes` for this one. */
   readonly stress?: boolean;
   /** For a connection that carries several requests at once: a number of its own for each, as other services give one to each client. */
   readonly requests?: RequestSlots;
+}
+
+/** Who is connected to where, as far as anybody can tell: what a socket says of itself, or what a proxy says. */
+export type ConnectionEnds = Pick<PeerSocket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort'>;
+
+/** A session that ends without its client: somebody else serves it. */
+export const passedOn = Symbol('passed on');
+
+/** What a row of type `pass` gives to others in the same process. */
+export interface Taking {
+  /** Serve this client. False: not now, and the socket is the caller's still. */
+  take(socket: net.Socket, ends: ConnectionEnds): boolean;
 }
 
 /** Numbers for the requests that a service works on at once. */
@@ -76,8 +90,8 @@ export interface Tools {
 }
 
 export interface Service {
-  /** A client of a stream service. Resolves when the client has been served; the skeleton closes the socket then. */
-  client?(session: Session): Promise<void>;
+  /** A client of a stream service. Resolves when the client has been served; the skeleton closes the socket then, unless it was passed on. */
+  client?(session: Session): Promise<void | typeof passedOn>;
   /** Instead of `client`, for a service that needs no more of its sockets than a pump does. */
   stranger?(session: Session<PeerSocket>): Promise<void>;
   /** The service nears its limit of clients: those who come now are served under `stress`; those here may be given less time too. */

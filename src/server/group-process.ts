@@ -148,7 +148,9 @@ export class GroupProcess {
       const lock = order.alone ? new LoneLock(row, this.#surroundings.clock) : undefined;
       const service = await this.#openService(order, log);
       if (service.calls !== undefined && row.type !== 'inet') this.#local.set(row.service, service.calls);
-      this.#runs.set(index, new ServiceRun(order, service, log, this.#host(), lock));
+      const run = new ServiceRun(order, service, log, this.#host(), lock);
+      if (run.taking !== undefined) this.#local.set(row.service, run.taking);
+      this.#runs.set(index, run);
     } catch (error) {
       this.#opening = undefined;
       this.#openFailed(index, log, error as Error);

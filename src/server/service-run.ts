@@ -10,7 +10,7 @@ import type { Log } from '../log/log.ts';
 import { Acceptor, type ServerEnd } from './acceptor.ts';
 import type { Clock } from './clock.ts';
 import { Datagrams } from './datagrams.ts';
-import type { RequestSlots, Service, Session } from './daemon.ts';
+import { passedOn, type ConnectionEnds, type RequestSlots, type Service, type Session, type Taking } from './daemon.ts';
 import type { Ending } from './ending.ts';
 import type { LoneLock } from './lone-lock.ts';
 import type { ServiceOrder } from './order.ts';
@@ -64,9 +64,9 @@ export class ServiceRun {
     this.#lock = lock;
     const { descriptors, limit } = order;
     this.#acceptor = order.row.type === 'unix-dgram' ? new Datagrams({ descriptors, log, datagram: (bytes) => this.#datagram(bytes) }) : new Acceptor({
-      descriptors, limit, log, clock: host.clock,
+      descriptors, limit, log, clock: host.clock, passed: order.row.type === 'pass',
       ...(host.firstSpare === undefined ? {} : { firstSpare: host.firstSpare }),
-      client: (socket, serverEnd) => this.#accepted(socket, serverEnd), lean: service.stranger !== undefined,
+      client: (socket, serverEnd, ends) => this.#accepted(socket, serverEnd, ends), lean: service.stranger !== undefined,
       crowded: () => this.#crowded(),
       full: () => this.#host.full(this),
     });
@@ -84,6 +84,13 @@ export class ServiceRun {
 
   get clients(): number {
     return this.#acceptor.clients;
+  }
+
+  /** For others in this process, when the row's clients are passed on to it. */
+  get taking(): Taking | undefined {
+    const acceptor = this.#acceptor;
+    if (this.order.row.type !== 'pass' || !(acceptor instanceof Acceptor)) return undefined;
+    return { take: (socket, ends) => this.#state === 'started' && acceptor.take(socket, ends) };
   }
 
   /** Start serving, or wait for the process that still does. Resolves when that is settled. */
@@ -130,16 +137,16 @@ export class ServiceRun {
     for (const request of this.#triggers.splice(0)) this.#trigger(request);
   }
 
-  #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined): void {
+  #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined, ends?: ConnectionEnds): void {
     const { stranger, client } = this.#service;
-    if (stranger !== undefined || client !== undefined) this.#session(socket, serverEnd);
+    if (stranger !== undefined || client !== undefined) this.#session(socket, serverEnd, ends);
     else this.#triggered(fullSocket(socket));
   }
 
   // STRESS_README: only where strangers come in, and where more than one client is served.
   #crowded(): void {
     const { row, limit } = this.order;
-    if (row.private || limit <= 1) return;
+    if ((row.private && row.type !== 'pass') || limit <= 1) return;
     this.#stressEnd = this.#host.clock.monotonic() + stressTime;
     this.#service.stressed?.();
   }
@@ -149,14 +156,14 @@ export class ServiceRun {
     this.#host.used(this);
   }
 
-  #session(socket: PeerSocket, serverEnd: ServerEnd | undefined): void {
+  #session(socket: PeerSocket, serverEnd: ServerEnd | undefined, ends: ConnectionEnds | undefined): void {
     const { slots, numbered, ending } = this.#host;
     const slot = slots.take();
     const log = numbered ? this.#log.numbered(sessionNumber(process.pid, slot)) : this.#log;
     this.#host.occupied(this, true);
     const stress = this.#stressEnd > 0 && this.#host.clock.monotonic() < this.#stressEnd;
-    this.#serve({ socket, log, slot, serverEnd, ending, stress, requests: this.#requests }).then(() => {
-      this.#farewell(socket);
+    this.#serve({ socket, log, slot, serverEnd, ending, stress, requests: this.#requests, ends }).then((outcome) => {
+      if (outcome !== passedOn) this.#farewell(socket);
       slots.give(slot);
       this.#used();
       this.#acceptor.gone();
@@ -164,11 +171,11 @@ export class ServiceRun {
     });
   }
 
-  async #serve(session: Session<PeerSocket>): Promise<void> {
+  async #serve(session: Session<PeerSocket>): Promise<void | typeof passedOn> {
     const { stranger } = this.#service;
     try {
-      if (stranger !== undefined) await stranger.call(this.#service, session);
-      else await this.#service.client!({ ...session, socket: fullSocket(session.socket) });
+      if (stranger !== undefined) return await stranger.call(this.#service, session);
+      return await this.#service.client!({ ...session, socket: fullSocket(session.socket) });
     } catch (error) {
       session.log.warning(`${this.order.row.program}: session ended by an unexpected error: ${(error as Error).stack ?? String(error)}`);
       session.socket.destroy();

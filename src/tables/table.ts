@@ -86,6 +86,8 @@ export interface TableOptions {
    * proxymap(8). Postfix has it so for aliases(5) and the tables of virtual(8).
    */
   readonly sensitive?: boolean;
+  /** The program changes the table too: by way of proxymap(8) both are done by the service that may write. */
+  readonly written?: boolean;
 }
 
 /** A context made of a Configuration and a Log; for daemons also of their `restart`. */

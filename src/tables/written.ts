@@ -24,7 +24,7 @@ export interface Written {
 export function openWritten(typeAndName: string, context: TableContext, options: TableOptions = {}): { readonly table: LookupTable; readonly written: Written } {
   const [type, name] = splitTypeAndName(typeAndName) ?? ['', ''];
   if (servingType(type, context) === 'lmdb') makeMissing(type, name, context);
-  const table = openTable(typeAndName, context, options);
+  const table = openTable(typeAndName, context, { ...options, written: true });
   return { table, written: writtenTable(table, options.fold ?? true, context) };
 }
 

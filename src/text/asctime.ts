@@ -10,3 +10,10 @@ export function asctime(seconds: number): string {
   const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
   return `${days[date.getDay()]} ${months[date.getMonth()]} ${String(date.getDate()).padStart(2)} ${time} ${date.getFullYear()}\n`;
 }
+
+/** As strftime(3) gives `%b %d %H:%M:%S`, "Nov 01 03:05:17", in local time. Milliseconds since the epoch. */
+export function monthDayTime(milliseconds: number): string {
+  const date = new Date(milliseconds);
+  const two = (number: number): string => String(number).padStart(2, '0');
+  return `${months[date.getMonth()]} ${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}

@@ -101,8 +101,8 @@ export class Crew {
   shares(index: number): Map<number, number> {
     const { rows, processes, oneClient } = this.placement;
     const shares = new Map<number, number>();
-    for (const [row, { limit }] of rows.entries()) {
-      const part = oneClient ? limit : share(limit, index, processes);
+    for (const [row, { limit, alone }] of rows.entries()) {
+      const part = oneClient ? limit : share(limit, index, processes, alone);
       if (part !== undefined && !this.#failed.has(row)) shares.set(row, part);
     }
     return shares;
@@ -173,7 +173,7 @@ export class Crew {
     const taken = new Set([...this.#members.values()].map(({ index }) => index));
     for (let index = 0; processes === 0 || index < processes; index++) {
       if (taken.has(index)) continue;
-      return oneClient || share(rows[row]!.limit, index, processes) !== undefined ? index : undefined;
+      return oneClient || share(rows[row]!.limit, index, processes, rows[row]!.alone) !== undefined ? index : undefined;
     }
     return undefined;
   }

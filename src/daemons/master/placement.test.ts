@@ -73,3 +73,10 @@ for (const [limit, count, want] of [
     assert.deepEqual(Array.from({ length: count }, (_, index) => share(limit, index, count)), want);
   });
 }
+
+test('postscreen is one process of several, and serves as many clients as may come', () => {
+  const text = 'smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\ndnsblog unix - - n - 0 dnsblog\n';
+  const { rows } = parseMasterCf(text, 'master.cf');
+  const [together] = place(rows.map((row) => ({ row, daemon: knownDaemon(row.program)!, oneClient: false, apart: false })), { ...usual, processes: 2 });
+  assert.deepEqual(together!.rows.map(({ limit, alone = false }) => [0, 1].map((index) => share(limit, index, together!.processes, alone))), [[10_000, undefined], [5000, 5000], [0, 0]]);
+});

@@ -20,6 +20,8 @@ export interface PlacedRow {
   readonly row: MasterRow;
   /** Clients at once in all processes together; 0: no limit. */
   readonly limit: number;
+  /** One process serves the row at a time: the first of several alike. */
+  readonly alone?: boolean;
 }
 
 /** Rows that run together, in one process or in several alike. */
@@ -81,7 +83,7 @@ function placement(key: string, together: readonly Candidate[], settings: Placem
   const first = together[0]!;
   const { row, oneClient } = first;
   const grouped = key.startsWith('group ');
-  const rows = together.map((candidate) => ({ row: candidate.row, limit: oneClient ? 1 : clientLimit(candidate, settings) }));
+  const rows = together.map((candidate) => placed(candidate, oneClient, settings));
   return {
     key, rows, oneClient, shared: grouped,
     title: grouped ? groupName(first) : processTitle(row),
@@ -92,6 +94,13 @@ function placement(key: string, together: readonly Candidate[], settings: Placem
   };
 }
 
+function placed(candidate: Candidate, oneClient: boolean, settings: PlacementSettings): PlacedRow {
+  const { row, daemon } = candidate;
+  if (oneClient) return { row, limit: 1 };
+  const limit = clientLimit(candidate, settings);
+  return daemon.alone && row.maxproc === 1 ? { row, limit, alone: true } : { row, limit };
+}
+
 /** As Postfix starts it: `smtpd -n smtp -t inet -u`. */
 function processTitle({ program, service, type, unprivileged, chroot }: MasterRow): string {
   const name = program === service ? '' : ` -n ${service}`;
@@ -100,7 +109,7 @@ function processTitle({ program, service, type, unprivileged, chroot }: MasterRo
 
 /** maxproc says how many clients are served at once; `-` where strangers connect is more than a process limit would allow. */
 function clientLimit({ row, daemon }: Candidate, settings: PlacementSettings): number {
-  if (daemon.alone && row.maxproc === 1) return settings.defaultProcessLimit;
+  if (daemon.alone && row.maxproc === 1) return daemon.public ? settings.serviceClientLimit : settings.defaultProcessLimit;
   return row.maxproc ?? (daemon.public ? settings.serviceClientLimit : settings.defaultProcessLimit);
 }
 
@@ -112,7 +121,8 @@ function processCount({ daemon }: Candidate, rows: readonly PlacedRow[], { proce
 }
 
 /** What process number `index` of `count` may take of a row's limit; undefined: it does not serve that row. */
-export function share(limit: number, index: number, count: number): number | undefined {
+export function share(limit: number, index: number, count: number, alone = false): number | undefined {
+  if (alone) return index === 0 ? limit : undefined;
   if (limit === 0 || count <= 1) return limit;
   const part = Math.floor(limit / count) + (index < limit % count ? 1 : 0);
   return part === 0 ? undefined : part;

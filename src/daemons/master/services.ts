@@ -6,7 +6,7 @@ import { describeTrouble, readMasterCf, type MasterRow } from '../../config/mast
 import { checkPipeArguments } from '../../config/pipe-arguments.ts';
 import { nearestName as nearest } from '../../text/nearest.ts';
 import type { Log } from '../../log/log.ts';
-import { knownDaemon, knownPrograms, laterPrograms } from '../daemons.ts';
+import { knownDaemon, knownPrograms, laterPrograms, needlessPrograms } from '../daemons.ts';
 import { isDisabled } from './endpoints.ts';
 import { rowKey, type Candidate } from './placement.ts';
 import type { MasterSettings } from './settings.ts';
@@ -19,7 +19,7 @@ export function readServices(settings: MasterSettings, apart: ReadonlySet<string
   const later: MasterRow[] = [];
   const candidates: Candidate[] = [];
   for (const row of rows) {
-    if (isDisabled(row, settings.disabled)) continue;
+    if (isDisabled(row, settings.disabled) || needlessPrograms.has(row.program)) continue;
     if (laterPrograms.has(row.program)) later.push(row);
     else candidates.push(...candidate(row, settings, apart, log));
   }

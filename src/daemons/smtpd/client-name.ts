@@ -5,12 +5,12 @@
  * An answer is remembered for a few seconds, so that a busy client is described without waiting; one that came of trouble is not.
  * RFC 7001 section 3 (iprev); smtpd_peername_lookup switches it off.
  */
-import type { PeerSocket } from '../../host/lean-socket.ts';
+import { plainAddress } from '../../network/address.ts';
 import { reverseName, type Dns } from '../../network/dns.ts';
 import type { HostsFile } from '../../network/hosts-file.ts';
 import { lookupNative } from '../../network/native-lookup.ts';
 import type { Ticker } from '../../network/ticker.ts';
-import { parseIpAddress, renderIpAddress } from '../../text/cidr.ts';
+import type { ConnectionEnds } from '../../server/daemon.ts';
 import { validHostaddr, validHostname } from '../../text/hostname.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
@@ -54,7 +54,7 @@ export class ClientNames {
     this.#sources = sources;
   }
 
-  describe(socket: PeerSocket, serverEnd?: ServerEnd): MaybePromise<Client> {
+  describe(socket: ConnectionEnds, serverEnd?: ServerEnd): MaybePromise<Client> {
     const address = plainAddress(socket.remoteAddress ?? '');
     const port = String(socket.remotePort ?? '');
     const server = { address: plainAddress(serverEnd?.address ?? socket.localAddress ?? ''), port: serverEnd?.port ?? socket.localPort ?? '' };
@@ -100,16 +100,6 @@ function clientOf(names: Names, address: string, port: string, server: { address
     label: labelOf(names.name, address, port, withPort),
     serverAddress: server.address, serverPort: String(server.port),
   };
-}
-
-/** `::ffff:192.0.2.1` is 192.0.2.1; a zone id says nothing to others. */
-function plainAddress(address: string): string {
-  // The kernel's text of an IPv4 address has one form only.
-  if (!address.includes(':')) return address;
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(address)?.[1];
-  const bytes = mapped ?? address.replace(/%.*$/, '');
-  const parsed = parseIpAddress(bytes);
-  return parsed === undefined ? '' : renderIpAddress(parsed);
 }
 
 async function namesOf(address: string, { dns, hosts, warn }: NameSources): Promise<Found> {

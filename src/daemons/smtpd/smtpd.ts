@@ -95,12 +95,12 @@ function open(tools: Tools): Promise<Service> {
   const hall: Hall = { ...calm, underStress, unhurried };
   const serve = (session: Session<PeerSocket>, client: Client): Promise<void> => {
     const conversation = new Conversation(session, client, session.stress ? underStress : hall);
-    // Whoever has read a proxy's header has left the socket paused; a handshake takes it over as it is.
-    if (proxy !== undefined && !tls.level.isWrapped) session.socket.resume();
+    // Whoever has read a proxy's header, or passed the client on, has left the socket paused; a handshake takes it over as it is.
+    if ((proxy !== undefined || session.ends !== undefined) && !tls.level.isWrapped) session.socket.resume();
     return conversation.served();
   };
   const meet = (session: Session<PeerSocket>, who: ProxiedEnds | 'direct'): MaybePromise<void> =>
-    chain(who === 'direct' ? names.describe(session.socket, session.serverEnd) : names.describeProxied(who), (client) => serve(session, client));
+    chain(who === 'direct' ? names.describe(session.ends ?? session.socket, session.serverEnd) : names.describeProxied(who), (client) => serve(session, client));
   const introduce = async (session: Session, ask: AskProxy): Promise<void> => {
     const who = await ask(session);
     return who === 'none' ? turnAway(session, view.myhostname, unknownClient(logsPort)) : meet(session, who);
@@ -112,7 +112,7 @@ function open(tools: Tools): Promise<Service> {
     },
     start: () => tls.start(),
     drain: () => tls.close(),
-    stranger: async (session) => (proxy === undefined ? meet(session, 'direct') : introduce({ ...session, socket: fullSocket(session.socket) }, proxy)),
+    stranger: async (session) => (proxy === undefined || session.ends !== undefined ? meet(session, 'direct') : introduce({ ...session, socket: fullSocket(session.socket) }, proxy)),
   };
   return tls.open().then(() => service);
 }

@@ -11,8 +11,8 @@ import type { Calls } from '../../ipc/service.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { verifyService } from '../../ipc/verify.ts';
 import type { Service, Tools } from '../../server/daemon.ts';
-import { memoryCache } from './cache.ts';
-import { Sweep } from './sweep.ts';
+import { memoryCache } from '../../tables/cache.ts';
+import { Sweep } from '../../tables/cache-sweep.ts';
 import { daemon } from './verify.ts';
 
 const start = 1_700_000_000;

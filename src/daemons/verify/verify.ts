@@ -15,10 +15,10 @@ import type { Daemon, Service, Session, Tools } from '../../server/daemon.ts';
 import { tableContext, type TableContext } from '../../tables/table.ts';
 import { printable, splitList } from '../../text/ascii.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
-import { memoryCache, tableCache, type Cache } from './cache.ts';
+import { memoryCache, tableCache, type Cache } from '../../tables/cache.ts';
 import { counts, parseEntry, renderEntry, unknown, wantsProbe, type Entry, type Lives } from './entry.ts';
 import { postProbe } from './probe.ts';
-import { Sweep } from './sweep.ts';
+import { Sweep } from '../../tables/cache-sweep.ts';
 
 const parameters = [
   'address_verify_map', 'address_verify_sender', 'address_verify_sender_ttl', 'address_verify_positive_expire_time', 'address_verify_positive_refresh_time',

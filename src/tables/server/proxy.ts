@@ -63,17 +63,17 @@ export function proxyKind(name: string, treatment: Treatment, context: TableCont
   const fixed = !isPattern(proxiedName(name));
   const open = (): TableDriver => {
     if (typeOf(proxiedName(name)) === '') throw new Error(`proxymap open failed for table "${name}": invalid request`);
-    return proxyDriver(name, flagsOf(treatment, options), fixed, context);
+    return proxyDriver(name, flagsOf(treatment, options), fixed, context, options.written ? 'proxywrite' : 'proxymap');
   };
   // The server folds keys and looks at their bytes: it knows the table.
   return { open, fixed, owner: { trusted: true, uid: undefined }, keepsCase: true };
 }
 
-function proxyDriver(name: string, instanceFlags: number, fixed: boolean, context: TableContext): TableDriver {
+function proxyDriver(name: string, instanceFlags: number, fixed: boolean, context: TableContext, reader: 'proxymap' | 'proxywrite'): TableDriver {
   const label = `proxy:${name}`;
   const asked = { table: name, instance_flags: instanceFlags, flags: instanceFlags | (fixed ? tableFlags.fixed : tableFlags.pattern) | (instanceFlags & tableFlags.utf8Wanted ? tableFlags.utf8Active : 0) };
   // Found when it is first asked: in a jail its place has another name than before.
-  const [reading, writing] = [() => clientOf(context, 'proxymap'), () => clientOf(context, 'proxywrite')];
+  const [reading, writing] = [() => clientOf(context, reader), () => clientOf(context, 'proxywrite')];
   const settle = (service: string, what: string, status: number): boolean => {
     if (status === proxymapStatus.ok || status === proxymapStatus.noKey) return status === proxymapStatus.ok;
     const [text, kind] = troubles(service, what, name).get(status) ?? [`${service} ${what} failed for table "${name}": unexpected reply status ${status}`, 'retry'];
@@ -87,7 +87,7 @@ function proxyDriver(name: string, instanceFlags: number, fixed: boolean, contex
   };
   return {
     find: (key) => (key.includes('\0') ? undefined
-      : reading().ask('lookup', { ...asked, key }).then(({ status, value }) => (settle('proxymap', 'lookup', status) ? value : undefined)).catch(trouble)),
+      : reading().ask('lookup', { ...asked, key }).then(({ status, value }) => (settle(reader, 'lookup', status) ? value : undefined)).catch(trouble)),
     update: (key, value) => writing().ask('update', { ...asked, key, value }).then(({ status }) => void settle('proxywrite', 'update', status)).catch(trouble),
     remove: (key) => writing().ask('delete', { ...asked, key }).then(({ status }) => settle('proxywrite', 'delete', status)).catch(trouble),
     // Clients stay: other tables of this context use them, and an unused connection closes itself.
@@ -104,8 +104,8 @@ function troubles(service: string, what: string, name: string): Map<number, [str
 }
 
 /** Everything in a table, one entry after the other, by way of the service: what `postmap -s proxy:...` lists. Throws TableTrouble. */
-export async function* proxyEntries(name: string, context: TableContext): AsyncGenerator<readonly [string, string]> {
-  const client = clientOf(context, 'proxymap');
+export async function* proxyEntries(name: string, context: TableContext, service: 'proxymap' | 'proxywrite' = 'proxymap'): AsyncGenerator<readonly [string, string]> {
+  const client = clientOf(context, service);
   const flags = flagsOf({ fold: true, utf8: true }, {});
   for (let next: number = sequenceFunction.first; ; next = sequenceFunction.next) {
     const asked = { table: name, instance_flags: flags, flags: flags | tableFlags.fixed, function: next };
@@ -113,7 +113,7 @@ export async function* proxyEntries(name: string, context: TableContext): AsyncG
       throw new TableTrouble(`proxy:${name}`, `service ${error.message}`);
     });
     if (status === proxymapStatus.noKey) return;
-    if (status !== proxymapStatus.ok) throw new TableTrouble(`proxy:${name}`, (troubles('proxymap', 'sequence', name).get(status) ?? ['proxymap sequence failed'])[0]);
+    if (status !== proxymapStatus.ok) throw new TableTrouble(`proxy:${name}`, (troubles(service, 'sequence', name).get(status) ?? [`${service} sequence failed`])[0]);
     yield [key, value];
   }
 }

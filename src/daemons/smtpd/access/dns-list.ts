@@ -8,10 +8,11 @@
  */
 import { ipv6Digits } from '../../../network/address.ts';
 import type { Dns, DnsRecord } from '../../../network/dns.ts';
+import { ListHealth } from '../../../network/list-health.ts';
+import { parseAddressPattern, type AddressPattern } from '../../../text/address-pattern.ts';
 import { allDigits } from '../../../text/ascii.ts';
 import { validHostname } from '../../../text/hostname.ts';
 import { asciiName, outside, remembered } from './names.ts';
-import { parseAddressPattern, type AddressPattern } from './address-pattern.ts';
 import type { AccessSetup } from './setup.ts';
 import type { AccessState } from './state.ts';
 
@@ -32,12 +33,8 @@ type QueryName = (subject: string) => string | undefined;
 
 /** Bytes taken of the list's reasons. */
 const reasonLimit = 500;
-/** Milliseconds for which it is believed that a list is dead, or alive. */
-const verdictHolds = 300_000;
 
 const notListed: Listing = { kind: 'not listed' };
-
-interface Health { readonly isDead: Promise<boolean>; readonly until: number }
 
 /** 192.0.2.1 is 1.2.0.192; an IPv6 address goes digit by digit. */
 const reversed: QueryName = (address) => (address.includes(':') ? [...ipv6Digits(address)].reverse().join('.') : address.split('.').reverse().join('.'));
@@ -50,16 +47,12 @@ const domainOf: QueryName = (subject) => {
   return validHostname(name) ? name : undefined;
 };
 
-/** RFC 5782 section 5: what a list must not have. */
-const testPoint = (query: string): string => (/^(?:[0-9a-f]\.){31}[0-9a-f]$/.test(query)
-  ? '1.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0' : /^[0-9]+(?:\.[0-9]+){3}$/.test(query) ? '1.0.0.127' : 'invalid');
-
 export function openDnsList(setup: AccessSetup, name: string, of: 'addresses' | 'domains'): DnsList {
   const at = name.indexOf('=');
   const domain = at < 0 ? name : name.slice(0, at);
   const pattern = at < 0 ? undefined : parseAddressPattern(name.slice(at + 1));
   const queryName = of === 'addresses' ? reversed : domainOf;
-  const health = new Map<string, Health>();
+  const health = new ListHealth();
   const ask = async (state: AccessState, subject: string): Promise<Listing> => {
     const query = queryName(subject);
     if (query === undefined) return notListed;
@@ -73,15 +66,15 @@ export function openDnsList(setup: AccessSetup, name: string, of: 'addresses' | 
 
 type Answer = { readonly kind: 'listed'; readonly records: readonly DnsRecord[]; readonly text: string } | { readonly kind: 'not listed' | 'later' };
 
-async function lookUp(setup: AccessSetup, query: string, domain: string, health: Map<string, Health>): Promise<Answer> {
-  const { dns } = outside(setup);
+async function lookUp(setup: AccessSetup, query: string, domain: string, health: ListHealth): Promise<Answer> {
+  const { dns, monotonic } = outside(setup);
   const answer = await dns.lookup(`${query}.${domain}`, 'A');
   if (answer.status === 'not-found') return { kind: 'not listed' };
   if (answer.status !== 'ok') {
     setup.tools.warn(`${query}.${domain}: RBL lookup error: ${answer.reason}`);
     return { kind: 'later' };
   }
-  const [text, dead] = await Promise.all([reasonOf(setup, dns, `${query}.${domain}`), isDead(setup, domain, testPoint(query), health)]);
+  const [text, dead] = await Promise.all([reasonOf(setup, dns, `${query}.${domain}`), health.isDead(domain, query, { dns, monotonic, warn: (line) => setup.tools.warn(line) })]);
   return dead ? { kind: 'not listed' } : { kind: 'listed', records: answer.records, text };
 }
 
@@ -89,18 +82,4 @@ async function reasonOf(setup: AccessSetup, dns: Dns, query: string): Promise<st
   const { status, records } = await dns.lookup(query, 'TXT');
   if (status === 'policy') setup.tools.warn(`${query}: TXT lookup error: DNS reply filter drops all results`);
   return records.map(({ data }) => data).join(' / ').slice(0, reasonLimit);
-}
-
-function isDead(setup: AccessSetup, domain: string, point: string, health: Map<string, Health>): Promise<boolean> {
-  const { dns, monotonic } = outside(setup);
-  const known = health.get(point);
-  if (known !== undefined && monotonic() < known.until) return known.isDead;
-  const isDead = Promise.resolve(dns.lookup(`${point}.${domain}`, 'A')).then(({ status }) => {
-    if (status !== 'ok') return false;
-    const what = point === 'invalid' ? 'the domain "invalid"' : '127.0.0.1';
-    setup.tools.warn(`DNS list ${domain} lists ${what}: it answers for everything and is not believed (RFC 5782 section 5); asked again in ${verdictHolds / 1000} seconds`);
-    return true;
-  });
-  health.set(point, { isDead, until: monotonic() + verdictHolds });
-  return isDead;
 }

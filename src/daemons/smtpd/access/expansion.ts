@@ -3,6 +3,7 @@
  * postconf(5).
  */
 import { expand, ExpansionError } from '../../../config/expand.ts';
+import { unescaped } from '../../../text/escapes.ts';
 import type { AccessState } from './state.ts';
 
 export interface ExpansionRules {
@@ -47,12 +48,4 @@ export function createExpander({ myhostname, filter, warn, localTime }: Expansio
       return void warn(error.message);
     }
   };
-}
-
-const letters: ReadonlyMap<string, string> = new Map([['a', '\x07'], ['b', '\b'], ['f', '\f'], ['n', '\n'], ['r', '\r'], ['t', '\t'], ['v', '\v']]);
-
-/** C's escapes: \t, \40 and the like. */
-export function unescaped(text: string): string {
-  return text.replace(/\\(?:([0-7]{1,3})|(.))/gs, (_whole, octal?: string, letter = '') =>
-    (octal === undefined ? (letters.get(letter) ?? letter) : String.fromCharCode(parseInt(octal, 8) & 0xff)));
 }

@@ -10,6 +10,7 @@ import { clients } from '../../../tables/lists.ts';
 import { endpoint } from '../../../tables/server/endpoint.ts';
 import type { TableContext } from '../../../tables/table.ts';
 import { allDigits, splitListGroups, trimWhite } from '../../../text/ascii.ts';
+import { monthDayTime } from '../../../text/asctime.ts';
 import type { MaybePromise } from '../../../text/maybe.ts';
 import { parseTime } from '../../../text/time.ts';
 import { createExpander } from './expansion.ts';
@@ -42,17 +43,9 @@ export function openOutside({ tools, context, dns, hosts, isLocalDomain }: Outsi
     monotonic: () => clock.monotonic(),
     isBackupNetwork: clients('permit_mx_backup_networks', config, context),
     expand: createExpander({
-      myhostname: view.myhostname, filter: view.smtpd_expansion_filter, warn: (text) => log.warning(text), localTime: () => localTime(clock.now()),
+      myhostname: view.myhostname, filter: view.smtpd_expansion_filter, warn: (text) => log.warning(text), localTime: () => monthDayTime(clock.now()),
     }),
   };
-}
-
-/** As strftime(3) gives `%b %d %H:%M:%S`. */
-function localTime(milliseconds: number): string {
-  const date = new Date(milliseconds);
-  const two = (number: number): string => String(number).padStart(2, '0');
-  const month = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'][date.getMonth()];
-  return `${month} ${two(date.getDate())} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
 type Native = Outside['native'];

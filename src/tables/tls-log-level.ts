@@ -1,11 +1,16 @@
-/** How much the log says of a client's TLS sessions: smtpd_tls_loglevel, unless smtpd_tls_loglevel_maps has something else for its name or address. */
-import type { Log } from '../../log/log.ts';
-import { logMask, type LogMask } from '../../network/tls-log.ts';
-import type { Maps } from '../../tables/maps.ts';
-import { TableTrouble } from '../../tables/table.ts';
-import { sameIgnoringCase } from '../../text/ascii.ts';
-import type { MaybePromise } from '../../text/maybe.ts';
-import type { Client } from './access/state.ts';
+/**
+ * How much the log says of a client's TLS sessions: smtpd_tls_loglevel (postscreen_tls_loglevel), unless the tables of the parameter with
+ * `_maps` behind its name have something else for its name or address.
+ */
+import type { Log } from '../log/log.ts';
+import { logMask, type LogMask } from '../network/tls-log.ts';
+import { sameIgnoringCase } from '../text/ascii.ts';
+import type { MaybePromise } from '../text/maybe.ts';
+import type { Maps } from './maps.ts';
+import { TableTrouble } from './table.ts';
+
+/** Whom tables may name; the name is '' where nobody asked for it. */
+interface Peer { readonly name: string; readonly address: string }
 
 export class TlsLogLevels {
   /** Of all that no table names. */
@@ -14,21 +19,23 @@ export class TlsLogLevels {
   readonly #parents: boolean;
   readonly #log: Log;
   readonly #known = new Map<string, LogMask>();
+  readonly #parameter: string;
 
   /** `parents`: a domain in a table stands for the names below it; else one with a dot in front does. */
-  constructor(usual: string, maps: Maps, parents: boolean, log: Log) {
+  constructor(usual: string, maps: Maps, parents: boolean, log: Log, parameter = 'smtpd_tls_loglevel') {
+    this.#parameter = parameter;
     this.#log = log;
     this.#maps = maps;
     this.#parents = parents;
-    this.usual = this.#maskOf('smtpd_tls_loglevel', usual);
+    this.usual = this.#maskOf(parameter, usual);
   }
 
-  of(client: Client): MaybePromise<LogMask> {
+  of(client: Peer): MaybePromise<LogMask> {
     return this.#maps.isEmpty ? this.usual : this.#find(client);
   }
 
   /** A table that cannot be asked says nothing: it has complained already. */
-  async #find({ name, address }: Client): Promise<LogMask> {
+  async #find({ name, address }: Peer): Promise<LogMask> {
     try {
       for (const [index, key] of nameKeys(name, this.#parents).entries()) {
         const level = await this.#maps.find(key, index > 0);
@@ -45,7 +52,7 @@ export class TlsLogLevels {
   }
 
   #chosen(level: string): LogMask {
-    return sameIgnoringCase(level, 'DUNNO') ? this.usual : this.#maskOf('smtpd_tls_loglevel_maps', level);
+    return sameIgnoringCase(level, 'DUNNO') ? this.usual : this.#maskOf(`${this.#parameter}_maps`, level);
   }
 
   #maskOf(parameter: string, level: string): LogMask {

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import type { Log } from '../../log/log.ts';
-import type { Maps } from '../../tables/maps.ts';
-import { TableTrouble } from '../../tables/table.ts';
-import type { Client } from './access/state.ts';
+import type { Log } from '../log/log.ts';
+import type { Maps } from './maps.ts';
+import { TableTrouble } from './table.ts';
 import { addressKeys, nameKeys, TlsLogLevels } from './tls-log-level.ts';
 
 for (const [name, parents, want] of [
@@ -22,7 +21,7 @@ function levels(entries: Record<string, string>, warnings: string[] = []): TlsLo
   return new TlsLogLevels('1', { isEmpty: Object.keys(entries).length === 0, find } as unknown as Maps, true, { warning: (text: string) => void warnings.push(text) } as unknown as Log);
 }
 
-const client = { name: 'mx.example.org', address: '192.0.2.1' } as Client;
+const client = { name: 'mx.example.org', address: '192.0.2.1' };
 for (const [title, entries, summary, verbose] of [
   ['no tables', {}, true, false], ['the domain', { 'example.org': '0' }, false, false], ['the network', { '192.0.2': '2' }, true, true],
   ['the name before the address', { org: '0', '192.0.2.1': '2' }, false, false], ['dunno', { 'mx.example.org': 'dunno', '192.0.2.1': '2' }, true, false],

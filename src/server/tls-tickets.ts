@@ -1,8 +1,8 @@
 /** The ticket keys of tlsmgr(8), fetched ahead of need: a handshake cannot wait for another process. */
-import { readTicketKey, tlsmgrService, tlsmgrStatus } from '../../ipc/tlsmgr.ts';
-import { ServiceTrouble, type Calls } from '../../ipc/service.ts';
-import { TicketKeys } from '../../network/tls-tickets.ts';
-import type { Tools } from '../../server/daemon.ts';
+import { readTicketKey, tlsmgrService, tlsmgrStatus } from '../ipc/tlsmgr.ts';
+import { ServiceTrouble, type Calls } from '../ipc/service.ts';
+import { TicketKeys } from '../network/tls-tickets.ts';
+import type { Tools } from './daemon.ts';
 
 /** Milliseconds until tlsmgr is asked again that did not answer, and the longest until it is asked at all. */
 const retryPause = 60_000;

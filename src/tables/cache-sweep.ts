@@ -1,17 +1,25 @@
 /**
- * Removes what no longer counts, every address_verify_cache_cleanup_interval. When that was done last is remembered in the cache
- * itself, under a key of Postfix's, so that a process that ends early goes on where it was. Other work has its turns meanwhile.
+ * Removes from a cache what no longer counts, every so often (address_verify_cache_cleanup_interval, postscreen_cache_cleanup_interval).
+ * When that was done last is remembered in the cache itself, under a key of Postfix's, so that a process that ends early goes on where it
+ * was. Other work has its turns meanwhile.
  */
-import type { Log } from '../../log/log.ts';
-import type { Clock, Timer } from '../../server/clock.ts';
+import type { Log } from '../log/log.ts';
 import type { Cache } from './cache.ts';
+
+interface Timer { cancel(): void }
+
+/** What this needs of a clock: milliseconds since the epoch, and timers. */
+export interface SweepClock {
+  now(): number;
+  after(milliseconds: number, run: () => void, idle?: boolean): Timer;
+}
 
 /** Under which key the cache keeps the time of its last cleanup. */
 export const lastSweepKey = '_LAST_CACHE_CLEANUP_COMPLETED_';
 
 export interface SweepTools {
   readonly log: Log;
-  readonly clock: Clock;
+  readonly clock: SweepClock;
   /** Seconds. */
   readonly interval: number;
   keeps(raw: string): boolean;
@@ -66,7 +74,7 @@ export class Sweep {
   async #all(): Promise<void> {
     let old: (readonly [string, string])[] = [];
     let seen = 0;
-    for (const entry of this.#cache.entries()) {
+    for await (const entry of this.#cache.entries()) {
       if (entry[0] === lastSweepKey) continue;
       if (this.#tools.keeps(entry[1])) this.#retained++;
       else old.push(entry);
