@@ -3,7 +3,7 @@ import { declareService } from './service.ts';
 
 /** Flags of a resolve reply: the address class of the recipient, or why there is none (resolve_clnt(3), RESOLVE_*). */
 export const resolveFlag = {
-  routed: 1 << 0,      // has @domain::… routing left in the local part
+  routed: 1 << 1,      // has @domain::… routing left in the local part
   error: 1 << 2,       // does not resolve: bad syntax
   fail: 1 << 3,        // could not be looked up now
   local: 1 << 8,

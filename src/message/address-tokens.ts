@@ -17,6 +17,8 @@ export interface AddressToken {
   type: string;
   readonly text: string;
   readonly tokens: readonly AddressToken[];
+  /** Stands in an address that was found in a list: what follows joins it without a space. */
+  joined?: boolean;
 }
 
 const operators = '|%!()<>@,;:\\".[]';
@@ -208,19 +210,20 @@ class Parser {
   /** Finish the address under construction, if there is one. */
   #close(addComma = false): void {
     if (this.#open.length === 0) return;
+    for (const each of this.#open) each.joined = true;
     this.#ready.push({ type: 'address', text: '', tokens: this.#open.reverse() });
     if (addComma) this.#ready.push(token(','));
     this.#open = [];
   }
 }
 
-/** The internal form of what makes up one address (the tokens of an `address`): nothing between them. */
+/** The internal form of one address (the tokens of an `address`). */
 export function internalAddress(tokens: readonly AddressToken[]): string {
-  return tokens.map(internalText).join('');
+  return internalize(tokens);
 }
 
 function internalText(each: AddressToken): string {
-  if (each.type === 'address') return internalAddress(each.tokens);
+  if (each.type === 'address') return internalize(each.tokens);
   if (each.type === 'literal') return `[${each.text}]`;
   if (each.type === 'group') return ':';
   return each.type.length === 1 ? each.type : each.text;
@@ -234,7 +237,7 @@ export function internalize(tokens: readonly AddressToken[]): string {
 const standsAlone = (type: string): boolean => isWord(type) || type === 'comment' || type === 'address';
 
 function spaceBetween(each: AddressToken, next: AddressToken | undefined): string {
-  if (!next) return '';
+  if (!next || each.joined) return '';
   if (each.type === ',' || each.type === 'group' || next.type === '<') return ' ';
   return standsAlone(each.type) && standsAlone(next.type) ? ' ' : '';
 }
@@ -286,7 +289,7 @@ function externalEntry(entry: readonly AddressToken[], commaFollows: boolean, op
 }
 
 function externalText(each: AddressToken): string {
-  if (each.type === 'address') return quote822Local(internalAddress(each.tokens));
+  if (each.type === 'address') return quote822Local(internalize(each.tokens));
   if (each.type === 'quoted') return `"${each.text.replace(/["\\\r\n]/g, '\\$&')}"`;
   if (each.type === 'literal') return `[${each.text.replace(/[\\\r\n]/g, '\\$&')}]`;
   return internalText(each);

@@ -10,7 +10,7 @@ export const bounceParameters = {
   bounce_size_limit: { kind: 'int', default: '50000', min: 1 },
   bounce_template_file: { kind: 'str', default: '', since: '2.3' },
   delay_notice_recipient: { kind: 'str', default: 'postmaster', minLength: 1 },
-  disable_verp_bounces: { kind: 'bool', default: 'no', since: '1.1', notYetUsed: true },
+  disable_verp_bounces: { kind: 'bool', default: 'no', since: '1.1' },
   double_bounce_sender: { kind: 'str', default: 'double-bounce', minLength: 1 },
   enable_threaded_bounces: { kind: 'nbool', default: 'no', since: '3.6' },
   error_notice_recipient: { kind: 'str', default: 'postmaster', minLength: 1 },

@@ -16,6 +16,6 @@ export const queueParameters = {
   in_flow_delay: { kind: 'time', default: '1s', max: 10, notYetUsed: true },
   message_size_limit: { kind: 'long', default: '10240000' },
   queue_directory: { kind: 'str', default: '/var/spool/postfix', minLength: 1 },
-  queue_file_attribute_count_limit: { kind: 'int', default: '100', min: 1, since: '2.0', notYetUsed: true },
+  queue_file_attribute_count_limit: { kind: 'int', default: '100', min: 1, since: '2.0' },
   queue_minfree: { kind: 'long', default: '0' },
 } as const satisfies Cards;

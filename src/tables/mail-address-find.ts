@@ -25,10 +25,15 @@ export interface AddressSearch {
   readonly domain?: 'itself' | 'parents' | 'dot parents';
   /** user@ whatever the domain is */
   readonly localPartAt?: boolean;
+  /** keys in quoted form only */
+  readonly quotedOnly?: boolean;
 }
 
-/** canonical, virtual, generic, bcc, relocated, sender_dependent_*, recipient maps and virtual mailboxes. */
+/** bcc, relocated, sender_dependent_*, recipient maps and virtual mailboxes. */
 export const addressTableSearch: AddressSearch = { address: true, localPartIfLocal: true, atDomain: true };
+
+/** Tables that make one address of another: canonical, virtual, generic. */
+export const addressMappingSearch: AddressSearch = { ...addressTableSearch, quotedOnly: true };
 
 /** transport_maps; whether parents match without a dot says parent_domain_matches_subdomains. */
 export function transportSearch(parentsMatch: boolean): AddressSearch {
@@ -69,11 +74,11 @@ export function findAddress(maps: Maps, address: string, search: AddressSearch, 
   if (maps.isEmpty) return undefined;
   const stripped = rules.recipientDelimiter === '' || !search.address ? undefined : stripAddress(address, rules.recipientDelimiter, rules);
   const at = address.lastIndexOf('@');
-  return chain(tryAll(maps, wholeAddress(address, stripped, search)), (match) => {
+  return chain(tryAll(maps, wholeAddress(address, stripped, search), search), (match) => {
     if (match || at < 0) return match;
     const wantsLocal = search.localPartIfLocal || search.localPartAtIfLocal;
     return chain(wantsLocal ? isOurs(address.slice(at + 1), rules) : false, (ours) =>
-      tryAll(maps, domainForms(address, stripped, search, ours)));
+      tryAll(maps, domainForms(address, stripped, search, ours), search));
   });
 }
 
@@ -134,22 +139,22 @@ export function domainKeys(domain: string, how: 'itself' | 'parents' | 'dot pare
   return keys;
 }
 
-function tryAll(maps: Maps, attempts: readonly Attempt[], from = 0): MaybePromise<AddressMatch | undefined> {
+function tryAll(maps: Maps, attempts: readonly Attempt[], search: AddressSearch, from = 0): MaybePromise<AddressMatch | undefined> {
   const attempt = attempts[from];
   if (!attempt) return undefined;
-  return chain(tryOne(maps, attempt), (match) => match ?? tryAll(maps, attempts, from + 1));
+  return chain(tryOne(maps, attempt, search), (match) => match ?? tryAll(maps, attempts, search, from + 1));
 }
 
 function quotedKey({ key, form }: Attempt): string {
   return form === 'as is' ? key : quote822Local(key, { bareLocalpart: form === 'local part' });
 }
 
-function tryOne(maps: Maps, attempt: Attempt): MaybePromise<AddressMatch | undefined> {
+function tryOne(maps: Maps, attempt: Attempt, { quotedOnly }: AddressSearch): MaybePromise<AddressMatch | undefined> {
   const { key, partial, extension } = attempt;
   const quoted = quotedKey(attempt);
   const match = (value: string | undefined, keyUsed: string) => (value === undefined ? undefined : { value, extension, keyUsed });
   return chain(maps.find(quoted, partial), (value) => {
-    if (value !== undefined || quoted === key) return match(value, quoted);
+    if (value !== undefined || quoted === key || quotedOnly) return match(value, quoted);
     return chain(maps.find(key, partial), (other) => match(other, key));
   });
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HeaderPart } from './header-part.ts';
-import { verpSender } from './verp.ts';
+import { verpSender } from '../../message/verp.ts';
 import { wrap } from './wrap.ts';
 
 const long = 'w'.repeat(90);

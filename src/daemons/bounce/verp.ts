@@ -1,21 +1,9 @@
 /** Reports in VERP style: one per recipient, to an address that names the recipient. */
+import { verpSender } from '../../message/verp.ts';
 import type { LogEntry } from '../../queue/report-log.ts';
 import type { Desk } from './desk.ts';
 import { failure, notify, notifyPostmaster, notifySender } from './notify.ts';
 import { isWanted, openCase, type Case, type ReportedMessage } from './report.ts';
-
-/** `list@host` and `joe@example.org` with `+=`: `list+joe=example.org@host`. */
-export function verpSender(sender: string, recipient: string, delimiters: string): string {
-  const [local, domain] = halves(sender);
-  const [user, host] = halves(recipient);
-  const tagged = `${local}${delimiters[0]}${user}${host === '' ? '' : delimiters[1]! + host}`;
-  return domain === '' ? tagged : `${tagged}@${domain}`;
-}
-
-function halves(address: string): [local: string, domain: string] {
-  const at = address.lastIndexOf('@');
-  return at < 0 ? [address, ''] : [address.slice(0, at), address.slice(at + 1)];
-}
 
 /** What is reported when the log of recipients is gone: the mail must not vanish without a word. */
 export const unknownRecipient: LogEntry = {

@@ -7,7 +7,7 @@
 import { bounceFlag } from '../../ipc/bounce.ts';
 import { cleanupDetail, cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import { noDsn, type Dsn } from '../../ipc/deliver.ts';
-import { splitDsn } from '../../message/dsn.ts';
+import { dsnRet, splitDsn } from '../../message/dsn.ts';
 import { recordType } from '../../message/record.ts';
 import type { CleanupContext } from './context.ts';
 import type { MessageState } from './state.ts';
@@ -34,7 +34,7 @@ export async function bounceRefused(context: CleanupContext, state: MessageState
 
 function refusal(state: MessageState): Dsn {
   const detail = cleanupDetail(state.status);
-  const { status, text } = splitDsn(detail.dsn, state.reason === '' ? detail.text : state.reason);
+  const { status, text } = splitDsn(state.reason === '' ? detail.dsn : '5.0.0', state.reason === '' ? detail.text : state.reason);
   return { ...noDsn, status, action: 'failed', reason: text };
 }
 
@@ -53,14 +53,19 @@ function complete(state: MessageState): void {
 }
 
 async function report(context: CleanupContext, state: MessageState, dsn: Dsn): Promise<void> {
-  const recipients = state.reported.length > 0 ? state.reported : [{ address: '', originalAddress: '', offset: 0, dsnOrcpt: '', dsnNotify: 0 }];
+  const recipients = state.reported.length > 0 ? state.reported : [{ address: 'unknown', originalAddress: '', offset: 0, dsnOrcpt: '', dsnNotify: 0 }];
   for (const recipient of recipients) {
     const { status } = await context.bounce.append({ flags: bounceFlag.clean, queueId: state.queueId, relay: 'none', recipient, dsn });
     if (status !== 0) throw new Error('cannot append to the bounce log');
   }
-  const { status } = await context.bounce.flush({
+  const isContent = (state.status & (cleanupStatus.contents | cleanupStatus.size)) !== 0;
+  const message = {
     flags: bounceFlag.clean, queueName: 'incoming', queueId: state.queueId, encoding: state.attributes.get('encoding') ?? '', smtputf8: state.sendOptions,
-    sender: state.sender ?? '', dsnEnvid: state.attributes.get('envelope_id') ?? '', dsnRet: Number(state.attributes.get('ret_flags') ?? 0),
-  });
+    sender: state.sender ?? '', dsnEnvid: state.attributes.get('envelope_id') ?? '',
+    // What was refused for its content does not go out with the report.
+    dsnRet: isContent ? dsnRet.headers : Number(state.attributes.get('ret_flags') ?? 0),
+  };
+  const { verpDelimiters } = state;
+  const { status } = await (verpDelimiters === undefined || context.view.disable_verp_bounces ? context.bounce.flush(message) : context.bounce.verp({ ...message, verpDelimiters }));
   if (status !== 0) throw new Error('cannot send the report');
 }

@@ -4,6 +4,7 @@
  * It completes headers and addresses, expands virtual aliases, holds the limits, and answers only when the message is durable.
  * See session.ts for one message; this file opens what all messages share.
  */
+import { ConfigurationError } from '../../config/configuration-error.ts';
 import { Reports, reportParameters } from '../../delivery/reports.ts';
 import { bounceService } from '../../ipc/bounce.ts';
 import { serveCleanup } from '../../ipc/cleanup-server.ts';
@@ -12,12 +13,14 @@ import { rewriteService } from '../../ipc/rewrite.ts';
 import { quote822Local, unquote822Local } from '../../message/address.ts';
 import type { Daemon, Service, Tools } from '../../server/daemon.ts';
 import { addressRules, localDomains } from '../../tables/lists.ts';
-import { addressTableSearch, findAddress } from '../../tables/mail-address-find.ts';
+import { mapAddress } from '../../tables/address-mapping.ts';
 import { openMaps } from '../../tables/maps.ts';
 import { tableContext } from '../../tables/table.ts';
 import { splitList } from '../../text/ascii.ts';
 import { AnswerMemory } from '../../text/answer-memory.ts';
-import { chain } from '../../text/maybe.ts';
+import { chain, type MaybePromise } from '../../text/maybe.ts';
+import { parseNameMask, type NameTable } from '../../text/name-mask.ts';
+import { openAddressMaps } from './address-maps.ts';
 import { cleanupParameters, type CleanupContext } from './context.ts';
 import { MessageSession } from './session.ts';
 
@@ -49,8 +52,10 @@ function cleanupContext(tools: Tools): CleanupContext {
   const tables = tableContext(config, log, tools.restart);
   const rules = addressRules(config, localDomains(config, tables));
   const virtualAliases = openMaps(view.virtual_alias_maps, tables, 'virtual_alias_maps');
-  const propagated = new Set(splitList(view.propagate_unmatched_extensions));
+  const propagates = extensionUses(view.propagate_unmatched_extensions);
   const rewrite = services.connect(rewriteService, view.rewrite_service_name);
+  const complete = (address: string): MaybePromise<string> => chain(rewrite.rewrite({ rule: 'local', address }), (reply) => reply.address);
+  const aliases = { maps: virtualAliases, rules, propagates: propagates('virtual'), complete, warn: (text: string) => log.warning(text) };
   return {
     view, log, clock, services, rewrite,
     store: tools.store,
@@ -59,11 +64,18 @@ function cleanupContext(tools: Tools): CleanupContext {
     reports: new Reports({ parameters: config.view(reportParameters), clock, services }, log),
     // Rewriting depends on main.cf alone.
     rewrittenHeaders: new AnswerMemory(rewrittenHeaders, Infinity, () => clock.monotonic()),
-    virtualAliases: virtualAliases.isEmpty ? undefined : virtualAliases,
-    fullAddress: (address) =>
-      address === '' ? '' : chain(rewrite.rewrite({ rule: 'local', address: quote822Local(address) }), (reply) => unquote822Local(reply.address)),
-    findVirtualAlias: (address) =>
-      chain(findAddress(virtualAliases, address, addressTableSearch, rules), (match) => match && { value: match.value, extension: match.extension ?? '' }),
-    propagates: (use) => propagated.has(use),
+    addressMaps: openAddressMaps({ config, tables, rules, propagates, complete, log }),
+    virtualAliases: virtualAliases.isEmpty ? undefined : (address) => mapAddress(aliases, address),
+    fullAddress: (address) => (address === '' ? '' : chain(complete(quote822Local(address)), unquote822Local)),
   };
+}
+
+const extensionWords: NameTable = ['canonical', 'virtual', 'alias', 'forward', 'include', 'generic'].map((name, bit) => [name, 1 << bit]);
+
+/** propagate_unmatched_extensions, to be asked word by word. Throws ConfigurationError for an unknown word. */
+function extensionUses(text: string): (use: string) => boolean {
+  const parsed = parseNameMask('propagate_unmatched_extensions', extensionWords, text, { exactCase: true });
+  if ('error' in parsed) throw new ConfigurationError(parsed.error, undefined, `known are ${extensionWords.map(([name]) => name).join(', ')}`);
+  const words = new Set(splitList(text));
+  return (use) => words.has(use);
 }

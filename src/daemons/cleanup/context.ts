@@ -7,10 +7,10 @@ import type { bounceService } from '../../ipc/bounce.ts';
 import type { Directory } from '../../ipc/directory.ts';
 import type { rewriteService } from '../../ipc/rewrite.ts';
 import type { QueueStore } from '../../queue/store.ts';
-import type { Maps } from '../../tables/maps.ts';
 import type { Clock } from '../../server/clock.ts';
 import type { AnswerMemory } from '../../text/answer-memory.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
+import type { AddressMaps } from './address-maps.ts';
 
 /** The parameters that cleanup(8) reads; reading another one does not compile. */
 export const cleanupParameters = [
@@ -19,7 +19,7 @@ export const cleanupParameters = [
   'cleanup_replace_stray_cr_lf', 'message_drop_headers', 'header_from_format', 'detect_8bit_encoding_header',
   'virtual_alias_maps', 'virtual_alias_expansion_limit', 'virtual_alias_recursion_limit', 'virtual_alias_address_length_limit',
   'duplicate_filter_limit', 'delay_warning_time', 'propagate_unmatched_extensions', 'recipient_delimiter', 'non_empty_end_of_header_action',
-  'always_bcc', 'hash_queue_names', 'hash_queue_depth', 'queue_service_name', 'remote_header_rewrite_domain', 'cleanup_service_name', 'bounce_service_name', 'trace_service_name', 'rewrite_service_name',
+  'always_bcc', 'empty_address_recipient', 'smtputf8_enable', 'queue_file_attribute_count_limit', 'verp_delimiter_filter', 'disable_verp_bounces', 'hash_queue_names', 'hash_queue_depth', 'queue_service_name', 'remote_header_rewrite_domain', 'cleanup_service_name', 'bounce_service_name', 'trace_service_name', 'rewrite_service_name',
 ] as const;
 
 export interface CleanupContext {
@@ -33,14 +33,12 @@ export interface CleanupContext {
   readonly trace: Calls<typeof bounceService>;
   /** What becomes of recipients whose mail ends here. */
   readonly reports: Reports;
-  /** virtual_alias_maps; undefined when there are none. */
-  readonly virtualAliases: Maps | undefined;
+  /** Canonical tables, masquerading and BCC tables; undefined when there are none. */
+  readonly addressMaps: AddressMaps | undefined;
+  /** What virtual_alias_maps names for an address, all in internal form; undefined when there are no such tables. Throws TableTrouble. */
+  readonly virtualAliases: ((address: string) => MaybePromise<string[] | undefined>) | undefined;
   /** An address in internal form, complete; '' stays ''. Throws ServiceTrouble. */
   fullAddress(address: string): MaybePromise<string>;
-  /** The entry for an address, and the extension that was left out to find it. Throws TableTrouble. */
-  findVirtualAlias(address: string): MaybePromise<{ value: string; extension: string } | undefined>;
   /** Headers with addresses as they came (behind context and NUL), and what they become. */
   readonly rewrittenHeaders: AnswerMemory<string>;
-  /** Is this word in propagate_unmatched_extensions? */
-  propagates(use: string): boolean;
 }

@@ -4,18 +4,19 @@
  *
  * Rewriting may have to wait for the rewriting service; then later headers wait in line, in order.
  */
-import { cleanupStatus } from '../../ipc/cleanup.ts';
+import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import { zoneAt } from '../../host/zone.ts';
 import { quote822Local } from '../../message/address.ts';
-import { parseAddresses, scanAddress, externalize, type AddressToken } from '../../message/address-tokens.ts';
 import { attributeName, bodyEncoding, sendOption } from '../../message/envelope-names.ts';
 import { fromText } from '../../message/full-name.ts';
-import { addressHeader, foldHeader, headerClass, headerLines, headerNames, headerText, splitHeader, type HeaderClass } from '../../message/header.ts';
+import { rewriteAddressField, type AddressStep } from '../../message/header-addresses.ts';
+import { foldHeader, headerClass, headerLines, headerNames, headerText, splitHeader, type HeaderClass, type HeaderField } from '../../message/header.ts';
 import { messageId } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import { isAscii, lowerAscii, printable, sameIgnoringCase } from '../../text/ascii.ts';
-import { isPending, type MaybePromise } from '../../text/maybe.ts';
+import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
+import { headerSteps } from './address-maps.ts';
 import type { CleanupContext } from './context.ts';
 import type { MessageState } from './state.ts';
 
@@ -82,7 +83,7 @@ export class Headers {
     if (this.#dropped.has(lowerAscii(known.name))) return;
     const hasAddresses = known.sender || known.recipient;
     if (!hasAddresses || this.#rewriting === '') return this.#write(field);
-    return this.#rewrite(parts.name, field, parts.body);
+    return this.#rewrite(known, field, parts);
   }
 
   /** What a header tells about the message. */
@@ -94,40 +95,32 @@ export class Headers {
     notes.get(name)?.(this.#context, state, text);
   }
 
-  #rewrite(name: string, field: string, body: string): MaybePromise<void> {
-    const { rewrittenHeaders: memory } = this.#context;
-    const question = `${this.#rewriting}\0${field}`;
-    const known = memory.get(question);
-    if (known !== undefined) return this.#write(known);
-    const tokens = parseAddresses(body, this.#context.view.header_address_token_limit);
-    return this.#rewriteFrom(tokens, 0, false, (changed) => {
-      let isOdd = false;
-      const warn = (text: string): void => {
-        isOdd = true;
-        this.#context.log.warning(`${this.#state.queueId}: ${text}`);
-      };
-      const after = changed ? foldHeader(addressHeader(name, tokens, warn)) : field;
+  #rewrite(known: HeaderClass, field: string, { name, body }: HeaderField): MaybePromise<void> {
+    const { rewrittenHeaders: memory, view } = this.#context;
+    const mapped = this.#mappedSteps(known.sender);
+    // Rewriting depends on main.cf alone; what tables have part in is not remembered.
+    const question = mapped === undefined ? `${this.#rewriting}\0${field}` : undefined;
+    const before = question === undefined ? undefined : memory.get(question);
+    if (before !== undefined) return this.#write(before);
+    let isOdd = false;
+    const warn = (text: string): void => {
+      isOdd = true;
+      this.#context.log.warning(text);
+    };
+    const steps = mapped === undefined ? [this.#full] : [this.#full, ...mapped];
+    return chain(rewriteAddressField(field, name, body, { steps, tokenLimit: view.header_address_token_limit, warn }), (after) => {
       this.#write(after);
-      if (!isOdd) memory.keep(question, after);
+      if (question !== undefined && !isOdd) memory.keep(question, after);
     });
   }
 
-  /** Rewrite each address in place, from `at` on. */
-  #rewriteFrom(tokens: AddressToken[], at: number, changed: boolean, done: (changed: boolean) => void): MaybePromise<void> {
-    for (; at < tokens.length; at++) {
-      const token = tokens[at]!;
-      if (token.type !== 'address') continue;
-      const before = externalize(token.tokens);
-      const reply = this.#context.rewrite.rewrite({ rule: this.#rewriting, address: before });
-      const apply = (after: string): void => {
-        if (after === before) return;
-        tokens[at] = { ...token, tokens: scanAddress(after) };
-        changed = true;
-      };
-      if (!isPending(reply)) apply(reply.address);
-      else return reply.then(({ address }) => (apply(address), this.#rewriteFrom(tokens, at + 1, changed, done)));
-    }
-    done(changed);
+  /** The first step of every address: complete it. */
+  readonly #full: AddressStep = (address) =>
+    chain(this.#context.rewrite.rewrite({ rule: this.#rewriting, address }), (reply) => (reply.address === address ? undefined : reply.address));
+
+  #mappedSteps(isSender: boolean): readonly AddressStep[] | undefined {
+    const { addressMaps } = this.#context;
+    return addressMaps === undefined || (this.#state.flags & cleanupFlag.mapOk) === 0 ? undefined : headerSteps(addressMaps, isSender, this.#state);
   }
 
   #write(field: string): void {
@@ -145,6 +138,7 @@ export class Headers {
   #addMissing(): void {
     const { view, log } = this.#context;
     const state = this.#state;
+    if (!state.isWhole) return;
     if (state.hopCount < 1) {
       log.warning(`${state.queueId}: message rejected: no Received: header`);
       state.refuse(cleanupStatus.bad);

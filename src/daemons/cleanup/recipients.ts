@@ -7,11 +7,13 @@
 import { bounceFlag } from '../../ipc/bounce.ts';
 import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import { noDsn } from '../../ipc/deliver.ts';
-import { attributeName, queueFlagsOfNotify, sendOption, traceFlag } from '../../message/envelope-names.ts';
+import { attributeName, sendOption, traceFlag } from '../../message/envelope-names.ts';
 import { dsnNotify } from '../../message/dsn.ts';
 import { recordType } from '../../message/record.ts';
 import { isAscii } from '../../text/ascii.ts';
+import { foldCase, isUtf8 } from '../../text/utf8.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';
+import { mappedEnvelope, type BccSearch } from './address-maps.ts';
 import type { CleanupContext } from './context.ts';
 import { isNew } from './duplicates.ts';
 import type { MessageState } from './state.ts';
@@ -24,26 +26,55 @@ export interface RecipientWishes {
   dsnNotify: number;
 }
 
+/** No report goes out about a copy. */
+const unwatched: RecipientWishes = { originalAddress: undefined, dsnOrcpt: '', dsnNotify: dsnNotify.never };
+
 export const noWishes = (): RecipientWishes => ({ originalAddress: undefined, dsnOrcpt: '', dsnNotify: 0 });
 
 /** Most recipients that a report about a refused message names. */
 const reportLimit = 1000;
 
-/** Put in a recipient as the client named it. */
+/** Put in a recipient as the client named it, and its automatic copy. */
 export function addRecipient(context: CleanupContext, state: MessageState, address: string, wishes: RecipientWishes): MaybePromise<void> {
-  return chain(context.fullAddress(address === '' ? 'MAILER-DAEMON' : address), (full) => rewritten(context, state, address, full, wishes));
+  return chain(context.fullAddress(address === '' ? context.view.empty_address_recipient : address), (full) =>
+    chain(mapped(context, state, full), (clean) => named(context, state, address, clean, wishes)));
 }
 
-function rewritten(context: CleanupContext, state: MessageState, address: string, full: string, wishes: RecipientWishes): MaybePromise<void> {
+/** Put in a recipient that nobody named: an automatic copy (always_bcc and its like), or what a filter adds. */
+export function addBcc(context: CleanupContext, state: MessageState, address: string, wishes: RecipientWishes = unwatched): MaybePromise<void> {
+  return chain(context.fullAddress(address), (full) => chain(mapped(context, state, full), (clean) => {
+    noteUtf8(context, state, clean);
+    return out(context, state, clean, clean, wishes);
+  }));
+}
+
+/** The copy (sender_bcc_maps, recipient_bcc_maps) that mail of this sender or to this recipient has, when it may have one. */
+export function addBccOf(context: CleanupContext, state: MessageState, search: BccSearch | undefined, address: string): MaybePromise<void> {
+  if (search === undefined || address === '' || (state.flags & cleanupFlag.bccOk) === 0) return undefined;
+  return chain(search(state, address), (bcc) => (bcc === undefined ? undefined : addBcc(context, state, bcc)));
+}
+
+function mapped({ addressMaps }: CleanupContext, state: MessageState, full: string): MaybePromise<string> {
+  return addressMaps === undefined || (state.flags & cleanupFlag.mapOk) === 0 ? full : mappedEnvelope(addressMaps, 'envelope_recipient', state, full);
+}
+
+function noteUtf8({ view }: CleanupContext, state: MessageState, address: string): void {
+  if (view.smtputf8_enable && !isAscii(address) && isUtf8(address)) state.noteUtf8(0);
+}
+
+function named(context: CleanupContext, state: MessageState, address: string, full: string, wishes: RecipientWishes): MaybePromise<void> {
   state.recipient = full;
   const original = wishes.originalAddress ?? address;
-  const ascii = isAscii(full);
-  if (!ascii) state.noteUtf8(sendOption.smtputf8Recipient);
-  const isUtf8 = !ascii && (state.sendOptions & sendOption.smtputf8Requested) !== 0;
+  noteUtf8(context, state, full);
+  const isUnicode = (state.sendOptions & sendOption.smtputf8Requested) !== 0 && !isAscii(full);
   // RFC 3461 section 5.2.1: without an ORCPT of the sender's, what came in here is the original recipient.
-  if (wishes.dsnOrcpt === '') wishes.dsnOrcpt = `${isUtf8 ? 'utf-8' : 'rfc822'};${full}`;
-  if (state.reported.length < reportLimit)
-    state.reported.push({ address: full, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify });
+  if (wishes.dsnOrcpt === '' && full !== '') wishes.dsnOrcpt = `${isUnicode ? 'utf-8' : 'rfc822'};${full}`;
+  const done = out(context, state, full, original, wishes);
+  return context.addressMaps?.recipientBcc === undefined ? done : chain(done, () => addBccOf(context, state, context.addressMaps?.recipientBcc, full));
+}
+
+/** Write the recipient down, or what its alias stands for. */
+function out(context: CleanupContext, state: MessageState, full: string, original: string, wishes: RecipientWishes): MaybePromise<void> {
   if ((state.flags & cleanupFlag.mapOk) === 0 || context.virtualAliases === undefined) return put(context, state, full, original, wishes);
   return addExpanded(context, state, full, original, wishes);
 }
@@ -82,12 +113,11 @@ async function expanded(context: CleanupContext, state: MessageState, address: s
 function put(context: CleanupContext, state: MessageState, address: string, original: string, wishes: RecipientWishes): void {
   const { view } = context;
   const key = view.enable_original_recipient ? `${wishes.dsnOrcpt}\n${wishes.dsnNotify}\n${original}\n${address}` : address;
-  if (!isNew(state.duplicates, key, view.duplicate_filter_limit)) return;
-  if (wishes.dsnNotify) {
-    state.attribute(attributeName.dsnNotify, wishes.dsnNotify);
-    state.queueOptions |= queueFlagsOfNotify(wishes.dsnNotify);
-  }
+  if (!isNew(state.duplicates, foldCase(key), view.duplicate_filter_limit)) return;
+  if (wishes.dsnNotify) state.attribute(attributeName.dsnNotify, wishes.dsnNotify);
   if (wishes.dsnOrcpt !== '') state.attribute(attributeName.dsnOrcpt, wishes.dsnOrcpt);
+  if (state.reported.length < reportLimit)
+    state.reported.push({ address, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify });
   state.put(recordType.originalRecipient, original);
   state.putRecipient(address);
 }

@@ -32,10 +32,11 @@ function bench({ late = false, announced = false, context: own = {} }: { late?: 
       enable_original_recipient: true, enable_long_queue_ids: false, always_add_missing_headers: false, undisclosed_recipients_header: '', cleanup_replace_stray_cr_lf: true,
       message_drop_headers: 'bcc', header_from_format: 'standard', detect_8bit_encoding_header: true, duplicate_filter_limit: 1000, delay_warning_time: 3600,
       always_bcc: '', remote_header_rewrite_domain: '', virtual_alias_expansion_limit: 1000, virtual_alias_recursion_limit: 1000, virtual_alias_address_length_limit: 1000,
+      empty_address_recipient: 'MAILER-DAEMON', smtputf8_enable: true, queue_file_attribute_count_limit: 100, verp_delimiter_filter: '-=+', disable_verp_bounces: false,
     },
     log: { info: () => undefined, warning: (text: string) => void warnings.push(text) },
     clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer }, rewrittenHeaders: new AnswerMemory(10, Infinity, () => 0),
-    services: { trigger: () => void kept.triggers++ }, virtualAliases: undefined,
+    services: { trigger: () => void kept.triggers++ }, virtualAliases: undefined, addressMaps: undefined,
     rewrite: { rewrite: ({ address }: { address: string }) => answer({ address: full(address) }) },
     fullAddress: (address: string) => answer(full(address)), ...own,
   } as unknown as CleanupContext;
@@ -113,8 +114,7 @@ for (const [name, flags, members, want] of [
     const reports = { sent: async ({ queueId }: ReportedMessage, { address, originalAddress }: Told, { dsn, text }: Report) => told.push(`${queueId} ${address} ${originalAddress}: ${dsn} ${text}`) > 0 };
     const { kept, session } = bench({
       context: {
-        reports: reports as unknown as CleanupContext['reports'], virtualAliases: {} as CleanupContext['virtualAliases'], propagates: () => false,
-        findVirtualAlias: (address) => (address === 'team@host.test' ? { value: members, extension: '' } : undefined),
+        reports: reports as unknown as CleanupContext['reports'], virtualAliases: (address) => (address === 'team@host.test' ? members.split(',') : undefined),
       },
     });
     session.record(recordType.time, '1700000000 5');

@@ -7,7 +7,7 @@
  */
 import { cleanupFlag, cleanupStatus, type CleanupOptions, type CleanupReply, type CleanupSession } from '../../ipc/cleanup.ts';
 import { attributeName, sendOption } from '../../message/envelope-names.ts';
-import { recordType, typeIn, segmentTypes } from '../../message/record.ts';
+import { recordType } from '../../message/record.ts';
 import { ContentRecords } from '../../queue/content-records.ts';
 import { QueueTrouble } from '../../queue/store.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';
@@ -16,7 +16,7 @@ import type { CleanupContext } from './context.ts';
 import { EnvelopeIntake, headerContext } from './envelope.ts';
 import { HeaderSection } from './header-section.ts';
 import { Headers } from './headers.ts';
-import { addRecipient, noWishes } from './recipients.ts';
+import { addBcc } from './recipients.ts';
 import { MessageState } from './state.ts';
 
 /** Bytes of content that may wait to be worked off. */
@@ -155,6 +155,7 @@ export class MessageSession implements CleanupSession {
     if (this.#phase !== 'envelope') return this.#intake.bad('content begins twice');
     if (this.#state.sender === undefined || this.#state.arrival.seconds === 0) return this.#intake.bad('missing sender or time envelope record');
     this.#phase = 'content';
+    this.#intake.endOfEnvelope();
     this.#state.put(recordType.message);
     this.#state.dataOffset = this.#state.offset;
     const rules = { lineEnd: this.#lineEnd, limit: view.header_size_limit, replaceStray: view.cleanup_replace_stray_cr_lf };
@@ -211,15 +212,14 @@ export class MessageSession implements CleanupSession {
   }
 
   #extractedRecord(type: number, text: string): void | Promise<void> {
-    if (type !== recordType.flags && !typeIn(segmentTypes.submittedExtracted + segmentTypes.extracted, type)) return this.#intake.bad(`unexpected record type ${type} in extracted segment`);
-    if (type !== recordType.message) return this.#intake.record(type, text);
+    return this.#intake.extractedRecord(type, text);
   }
 
   #complete(): MaybePromise<void> {
     if (this.#phase !== 'extracted') return this.#intake.bad('message ends too early');
     const { always_bcc: bcc } = this.#context.view;
     const copied = bcc !== '' && this.#state.flags & cleanupFlag.bccOk && this.#state.recipient !== undefined;
-    return chain(copied ? addRecipient(this.#context, this.#state, bcc, noWishes()) : undefined, () => this.#state.put(recordType.end));
+    return chain(copied ? addBcc(this.#context, this.#state, bcc) : undefined, () => this.#state.put(recordType.end));
   }
 
   async #finish(): Promise<CleanupReply> {

@@ -34,6 +34,12 @@ export class MessageState {
   sender: string | undefined;
   fullName: string | undefined;
   attributes = new Map<string, string>();
+  /** How many of them count (queue_file_attribute_count_limit). */
+  attributeCount = 0;
+  /** A time for the delay warning came with the message. */
+  warnSeen = false;
+  /** Reports go out in VERP style, with these delimiters. */
+  verpDelimiters: string | undefined;
   sendOptions = 0;
   queueOptions = 0;
   recipientCount = 0;

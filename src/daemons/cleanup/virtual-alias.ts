@@ -6,8 +6,6 @@
  * _address_length_limit.
  */
 import { cleanupStatus } from '../../ipc/cleanup.ts';
-import { quote822Local, splitAddress, unquote822Local } from '../../message/address.ts';
-import { internalAddress, parseAddresses } from '../../message/address-tokens.ts';
 import { TableTrouble } from '../../tables/table.ts';
 import { foldCase } from '../../text/utf8.ts';
 import type { CleanupContext } from './context.ts';
@@ -31,7 +29,7 @@ export async function expandAlias(context: CleanupContext, state: MessageState, 
       for (let depth = 0; !settled.has(foldCase(results[at]!)); depth++) {
         if (depth >= view.virtual_alias_recursion_limit)
           return refuse(`unreasonable virtual_alias_maps map nesting for ${address}`, cleanupStatus.defer);
-        const found = await mapped(context, results[at]!);
+        const found = await virtualAliases(results[at]!);
         if (found === undefined) break;
         const long = found.find((each) => each.length > view.virtual_alias_address_length_limit);
         if (long !== undefined)
@@ -47,32 +45,4 @@ export async function expandAlias(context: CleanupContext, state: MessageState, 
     return refuse(`virtual_alias_maps map lookup problem for ${address}`, cleanupStatus.write);
   }
   return results;
-}
-
-/** The addresses that the table names for this one, in full internal form; undefined: it has no entry. */
-async function mapped(context: CleanupContext, address: string): Promise<string[] | undefined> {
-  const found = await context.findVirtualAlias(address);
-  if (found === undefined) return undefined;
-  const { value, extension } = found;
-  // `@otherdomain` keeps the user; the extension was part of it and is not added again (virtual(5)).
-  const text = value.startsWith('@') ? quote822Local(withoutExtension(splitAddress(address).local, extension) + value) : value;
-  const results: string[] = [];
-  for (const token of parseAddresses(text)) {
-    if (token.type !== 'address') continue;
-    const { address: full } = await context.rewrite.rewrite({ rule: 'local', address: quote822Local(internalAddress(token.tokens)) });
-    results.push(withExtension(unquote822Local(full), context.propagates('virtual') ? extension : ''));
-  }
-  if (results.length > 0) return results;
-  context.log.warning(`virtual_alias_maps lookup of ${address} returns non-address result "${value}"`);
-  throw new TableTrouble('virtual_alias_maps', `non-address result for ${address}`);
-}
-
-function withoutExtension(local: string, extension: string): string {
-  return extension !== '' && local.endsWith(extension) ? local.slice(0, -extension.length) : local;
-}
-
-function withExtension(address: string, extension: string): string {
-  if (extension === '') return address;
-  const { local, domain } = splitAddress(address);
-  return domain === undefined ? local + extension : `${local}${extension}@${domain}`;
 }

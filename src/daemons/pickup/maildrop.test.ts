@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import test, { type TestContext } from 'node:test';
 import { ears } from '../../delivery/testing.ts';
@@ -63,14 +64,15 @@ test('links, directories and the like are passed over, with one warning each', a
   const { put, files, lines, cleanup, maildrop } = bench(t, { now: () => Date.now() });
   fs.symlinkSync('/etc/passwd', 'maildrop/SYM');
   fs.mkdirSync('maildrop/DIR');
+  execFileSync('mkfifo', ['-m', '700', 'maildrop/FIFO']);
   put('ABC1', message);
   fs.linkSync('maildrop/ABC1', 'elsewhere');
   await maildrop.empty();
   await maildrop.empty();
-  assert.deepEqual(files(), ['DIR', 'SYM']);
+  assert.deepEqual(files(), ['DIR', 'FIFO', 'SYM']);
   assert.deepEqual(cleanup.messages, []);
   assert.deepEqual(lines.toSorted(), [
-    `warning: maildrop/DIR: uid ${uid}: not a regular file`, `warning: maildrop/SYM: uid ${uid}: not a regular file`,
+    `warning: maildrop/DIR: uid ${uid}: not a regular file`, `warning: maildrop/FIFO: uid ${uid}: not a regular file`, `warning: maildrop/SYM: uid ${uid}: not a regular file`,
     'warning: open input file maildrop/ABC1: file has 2 hard links',
   ]);
 });

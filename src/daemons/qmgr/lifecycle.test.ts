@@ -41,7 +41,7 @@ function scene({ age = 0, deferred = false, envelope = {}, logs = [], failing = 
   const tools: LifecycleTools = {
     log, store, now: () => now, bounce: service('bounce'), defer: service('defer'), trace: service('trace'),
     hasLog: (_id, name) => logs.includes(name),
-    rules: { minimalBackoff: 300, maximalBackoff: 4000, queueLifetime: 432_000, bounceLifetime: 432_000 },
+    rules: { minimalBackoff: 300, maximalBackoff: 4000, queueLifetime: 432_000, bounceLifetime: 432_000, plainBounces: false },
   };
   const full = { ...emptyEnvelope(), sender: 'me@x.test', createTime: start, arrivalTime: { seconds: start, microseconds: 0 }, ...envelope };
   const message = activeMessage('Q', full, { forcedExpire, again: false }, now);
@@ -69,12 +69,21 @@ const cases: [name: string, setting: Setting, want: string[]][] = [
   ['five days old and all delivered at last', { age: 5 * day }, ['no defer log', 'removed', 'Q: removed']],
   ['the operator wants it returned', { deferred: true, forcedExpire: true },
     ['Q: from=<me@x.test>, status=force-expired, returned to sender', 'defer.flush', 'no defer log', 'removed', 'Q: removed']],
+  ['returned to a sender who wants to see by the address who it is', { logs: ['bounce'], envelope: { verpDelimiters: '+=' } }, ['bounce.verp', 'no defer log', 'removed', 'Q: removed']],
+  ['expired, and the same', { deferred: true, age: 5 * day, envelope: { verpDelimiters: '+=' } },
+    ['Q: from=<me@x.test>, status=expired, returned to sender', 'defer.verp', 'no defer log', 'removed', 'Q: removed']],
   ['late, and the sender wants to know', { deferred: true, age: 7200, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'kill 99', 'wait 4000', 'active to deferred']],
   ['not late yet', { deferred: true, age: 1800, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['wait 1800', 'active to deferred']],
   ['the sender was told before', { deferred: true, age: 7200, envelope: { warnTime: -1 } }, ['wait 4000', 'active to deferred']],
   ['the warning could not be sent: next time', { deferred: true, age: 7200, failing: ['defer'], envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'wait 4000', 'active to deferred']],
 ];
 for (const [name, setting, want] of cases) test(name, async () => assert.deepEqual(await after(setting), want));
+
+test('disable_verp_bounces', async () => {
+  const { done, tools, message } = scene({ logs: ['bounce'], envelope: { verpDelimiters: '+=' } });
+  await conclude(message, { ...tools, rules: { ...tools.rules, plainBounces: true } });
+  assert.equal(done[0], 'bounce.flush');
+});
 
 test('a bounce expires by bounce_queue_lifetime', async () => {
   const { done, tools, message } = scene({ deferred: true, age: 100, envelope: { sender: '' } });

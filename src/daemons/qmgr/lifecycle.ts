@@ -21,7 +21,7 @@ export interface LifecycleTools {
   /** Is there such a log for this message? */
   hasLog(queueId: string, log: LogName): boolean;
   /** Seconds. */
-  readonly rules: { readonly minimalBackoff: number; readonly maximalBackoff: number; readonly queueLifetime: number; readonly bounceLifetime: number };
+  readonly rules: { readonly minimalBackoff: number; readonly maximalBackoff: number; readonly queueLifetime: number; readonly bounceLifetime: number; /** disable_verp_bounces */ readonly plainBounces: boolean };
 }
 
 /** Delivered, and nothing to be told to anyone: the way most messages go. False: there is more to do (`conclude`). */
@@ -46,7 +46,7 @@ export async function conclude(message: ActiveMessage, tools: LifecycleTools): P
 /** Log names are given their place by the services' own names. */
 async function sendFailures(message: ActiveMessage, tools: LifecycleTools): Promise<void> {
   if (!tools.hasLog(message.queueId, 'bounce')) return;
-  if (!(await reported(tools.bounce.flush(aboutMessage(message)), message, tools, 'bounce'))) message.deferred = true;
+  if (!(await reported(returned(tools.bounce, message, tools), message, tools, 'bounce'))) message.deferred = true;
 }
 
 async function sendTrace(message: ActiveMessage, tools: LifecycleTools): Promise<void> {
@@ -64,7 +64,13 @@ async function returnToSender(message: ActiveMessage, tools: LifecycleTools): Pr
   const { queueId, about, forcedExpire } = message;
   const sender = about.sender === '' ? '' : quote822Local(about.sender);
   tools.log.info(`${queueId}: from=<${sender}>, status=${forcedExpire ? 'force-expired' : 'expired'}, returned to sender`);
-  if (await reported(tools.defer.flush(aboutMessage(message)), message, tools, 'defer')) message.deferred = false;
+  if (await reported(returned(tools.defer, message, tools), message, tools, 'defer')) message.deferred = false;
+}
+
+/** The report that mail comes back; one for each recipient where the sender wants to see by the address who it is. */
+function returned(service: Calls<typeof bounceService>, message: ActiveMessage, { rules }: LifecycleTools): ReturnType<Calls<typeof bounceService>['flush']> {
+  const { verpDelimiters } = message;
+  return verpDelimiters === undefined || rules.plainBounces ? service.flush(aboutMessage(message)) : service.verp({ ...aboutMessage(message), verpDelimiters });
 }
 
 async function warnOfDelay(message: ActiveMessage, tools: LifecycleTools): Promise<void> {

@@ -27,7 +27,7 @@ import { routeRules, transportRules } from './rules.ts';
 import { Scheduler, type Entry, type Room } from './scheduler.ts';
 
 const parameters = [
-  ...reportParameters, 'qmgr_message_active_limit', 'minimal_backoff_time', 'maximal_backoff_time', 'maximal_queue_lifetime', 'bounce_queue_lifetime',
+  ...reportParameters, 'qmgr_message_active_limit', 'minimal_backoff_time', 'maximal_backoff_time', 'maximal_queue_lifetime', 'bounce_queue_lifetime', 'disable_verp_bounces',
   'queue_run_delay', 'transport_retry_time', 'hash_queue_names', 'hash_queue_depth',
   'enable_long_queue_ids', 'ipc_timeout', 'address_verify_pending_request_limit',
 ] as const;
@@ -91,7 +91,7 @@ export class Manager {
       hasLog: (queueId, name) => fs.existsSync(paths.path(name, queueId)),
       rules: {
         minimalBackoff: view.minimal_backoff_time, maximalBackoff: view.maximal_backoff_time,
-        queueLifetime: view.maximal_queue_lifetime, bounceLifetime: view.bounce_queue_lifetime,
+        queueLifetime: view.maximal_queue_lifetime, bounceLifetime: view.bounce_queue_lifetime, plainBounces: view.disable_verp_bounces,
       },
     };
   }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { requestFlag } from '../../ipc/deliver.ts';
-import { emptyEnvelope, type Envelope } from '../../message/envelope.ts';
+import { emptyEnvelope, emptySize, type Envelope } from '../../message/envelope.ts';
 import { ActiveQueue } from './intake.ts';
-import { activeMessage, groupRecipients, type RouteRules } from './message.ts';
+import { activeMessage, groupRecipients, requestFor, type RouteRules } from './message.ts';
 
 const route = (address: string) => ({ transport: 'smtp', nexthop: address.slice(address.indexOf('@') + 1), recipient: address, flags: 0 });
 
@@ -45,6 +45,23 @@ test('a message with 100,000 recipients lets others have their turn, and no reci
   clearImmediate(ticking);
   assert.equal([...found.values()].flat().reduce((sum, size) => sum + size, 0), 100_000);
   assert.ok(turns > 100, `${turns} turns`);
+});
+
+test('VERP: every recipient is a delivery of its own, from a sender that tells who it is', async () => {
+  const plain = { ...envelopeFor(['joe@x.test', 'list-member@x.test']), sender: 'list@here.test' };
+  const [joe, member] = plain.recipients;
+  const full = { ...plain, verpDelimiters: '+=', recipients: [joe!, { ...member!, originalAddress: 'Ann@Old.test' }] };
+  const { entries } = await groupRecipients(activeMessage('Q', full, { forcedExpire: false, again: false }, 0), full, rules);
+  assert.deepEqual(entries.map(({ load }) => requestFor(load).sender).sort(), ['list+Ann=Old.test@here.test', 'list+joe=x.test@here.test']);
+});
+
+test('a recipient in another script needs a server that takes it', async () => {
+  for (const [address, verpDelimiters, want] of [['joe@x.test', undefined, 1], ['j\xc3\xb6@x.test', undefined, 9], ['j\xf6@x.test', undefined, 1], ['j\xc3\xb6@x.test', '+=', 13]] as const) {
+    const plain = envelopeFor([address]);
+    const full = { ...plain, sender: 'me@here.test', verpDelimiters, size: { ...emptySize, sendOptions: 1 } };
+    const { entries } = await groupRecipients(activeMessage('Q', full, { forcedExpire: false, again: false }, 0), full, rules);
+    assert.equal(requestFor(entries[0]!.load).smtputf8, want);
+  }
 });
 
 /** Where recipients of a message go: transport and nexthop. */

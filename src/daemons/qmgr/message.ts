@@ -9,9 +9,12 @@ import { resolveFlag } from '../../ipc/rewrite.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
 import { requestFlag, type DeliveryRequest, type Recipient } from '../../ipc/deliver.ts';
 import { dsnNotify } from '../../message/dsn.ts';
-import { attributeName } from '../../message/envelope-names.ts';
+import { attributeName, sendOption } from '../../message/envelope-names.ts';
 import type { Envelope, EnvelopeRecipient } from '../../message/envelope.ts';
 import { splitAddress } from '../../message/address.ts';
+import { verpSender } from '../../message/verp.ts';
+import { isAscii } from '../../text/ascii.ts';
+import { isUtf8 } from '../../text/utf8.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { Entry } from './scheduler.ts';
 
@@ -39,6 +42,8 @@ export interface ActiveMessage {
   readonly forcedExpire: boolean;
   /** Was tried before, as far as one can see: new mail takes turns with all of these together. */
   readonly again: boolean;
+  /** VERP: every recipient is a delivery of its own, with a sender of its own. */
+  readonly verpDelimiters: string | undefined;
   /** Entries that are waiting or under way. */
   open: number;
   /** At least one recipient stays in the queue. */
@@ -49,9 +54,9 @@ export interface ActiveMessage {
 
 /** A message as its envelope tells. `now` is in milliseconds. */
 export function activeMessage(queueId: string, envelope: Envelope, { forcedExpire, again }: { readonly forcedExpire: boolean; readonly again: boolean }, now: number): ActiveMessage {
-  const { traceFlags, recipients, createTime, arrivalTime, warnTime, warnOffset } = envelope;
+  const { traceFlags, recipients, createTime, arrivalTime, warnTime, warnOffset, verpDelimiters } = envelope;
   return {
-    queueId, traceFlags, warnTime, warnOffset, forcedExpire, again,
+    queueId, traceFlags, warnTime, warnOffset, forcedExpire, again, verpDelimiters,
     about: aboutMessage(queueId, envelope, now),
     wantsTrace: (traceFlags & (requestFlag.userVerify | requestFlag.record)) !== 0 || recipients.some(({ dsnNotify: wish }) => wish & dsnNotify.success),
     born: createTime || arrivalTime.seconds,
@@ -192,7 +197,7 @@ function gather(groups: Map<string, Group>, { transport, nexthop }: Route, recip
 }
 
 function batches(entries: Entry<Batch>[], message: ActiveMessage, { transport, queue, nexthop, recipients }: Group, rules: RouteRules): void {
-  const limit = rules.recipientLimit(transport) || recipients.length;
+  const limit = message.verpDelimiters !== undefined ? 1 : rules.recipientLimit(transport) || recipients.length;
   for (let at = 0; at < recipients.length; at += limit)
     entries.push({ transport, queue, again: message.again, load: { message, nexthop, recipients: limit < recipients.length ? recipients.slice(at, at + limit) : recipients } });
 }
@@ -200,5 +205,11 @@ function batches(entries: Entry<Batch>[], message: ActiveMessage, { transport, q
 /** The request for a delivery agent. `place`: where the message lies that is no file. */
 export function requestFor({ message, nexthop, recipients }: Batch, place = '', reuse: Entry<Batch>['reuse'] = undefined): DeliveryRequest {
   const kept = (reuse?.load ? requestFlag.connectionLoad : 0) | (reuse?.store ? requestFlag.connectionStore : 0);
-  return { ...message.about, flags: message.traceFlags | requestFlag.success | requestFlag.bounce | kept, nexthop, place, recipients };
+  const request = { ...message.about, flags: message.traceFlags | requestFlag.success | requestFlag.bounce | kept, nexthop, place, recipients };
+  const { verpDelimiters: verp } = message;
+  if (recipients.some(({ address }) => !isAscii(address) && isUtf8(address)))
+    request.smtputf8 |= sendOption.smtputf8Recipient | (verp === undefined ? 0 : sendOption.smtputf8Sender);
+  const [first] = recipients;
+  if (verp !== undefined && first !== undefined) request.sender = verpSender(request.sender, first.originalAddress || first.address, verp);
+  return request;
 }

@@ -15,7 +15,7 @@ const usual: RoutingRules = {
   swapBangPath: true, percentHack: true, appendAtOrigin: true, appendDotDomain: false, local: { origin: 'here.test', domain: 'here.test' },
   resolveNullDomain: false, resolveDequoted: true, emptyAddress: 'MAILER-DAEMON', myhostname: 'mx.here.test', isLocal: in_('here.test', 'mx.here.test', '[192.0.2.1]'),
   localTransport: 'local:mx.here.test', virtualTransport: 'virtual', relayTransport: 'relay', defaultTransport: 'smtp', relayhost: '',
-  nullRelayhostKey: '<>', nullTransportKey: '<>', allowMinUser: false, resolveNumericDomain: false, smtputf8: true, showTableName: true,
+  nullRelayhostKey: '<>', nullTransportKey: '<>', allowMinUser: false, resolveNumericDomain: false, smtputf8: true, idna2003: false, helpful: true, showTableName: true,
   relocatedPrefix: true, tables, warn: () => {},
 };
 
@@ -64,6 +64,27 @@ test('a user who moved', () => holds('joe@here.test', { transport: 'error', next
 test('a sender of its own relayhost', () => holds('joe@example.org', { nexthop: '[own]', flags: other }, withTables({ senderRelayhost: (key) => (key === '<>' ? '[own]' : undefined) }), ''));
 test('a sender of its own transport', () => holds('joe@example.org', { transport: 'slow', nexthop: 'example.org', flags: other }, withTables({ senderTransport: () => 'slow:' })));
 test('DUNNO is no answer', () => holds('joe@example.org', { transport: 'smtp', nexthop: 'example.org', flags: other }, withTables({ senderTransport: () => 'dunno', senderRelayhost: () => 'DUNNO' })));
+
+for (const [name, address, changes, want] of [
+  ['ours and an alias domain', 'joe@here.test', { isVirtualAlias: in_('here.test') }, ['do not list domain here.test in BOTH mydestination and virtual_alias_domains']],
+  ['all of the rest', 'joe@alias.test', { isVirtualMailbox: in_('alias.test'), isRelay: in_('alias.test') },
+    ['do not list domain alias.test in BOTH virtual_alias_domains and virtual_mailbox_domains', 'do not list domain alias.test in BOTH virtual_alias_domains and relay_domains']],
+  ['a mailbox domain that is relayed to', 'joe@box.test', { isRelay: in_('box.test') }, ['do not list domain box.test in BOTH virtual_mailbox_domains and relay_domains']],
+  ['a list that cannot be asked is passed over', 'joe@box.test', { isRelay: () => { throw new TableTrouble('relay_domains', 'down'); } }, []],
+] as const) {
+  test(`a domain in two lists: ${name}`, async () => {
+    const said: string[] = [];
+    await resolveAddress('', address, { ...usual, ...withTables(changes), warn: (text) => said.push(text) });
+    assert.deepEqual(said, want);
+  });
+}
+
+test('a name in another script must have an ASCII form', async () => {
+  const said: string[] = [];
+  await holds('joe@b\xc3\xbcro.test', { flags: other, nexthop: 'b\xc3\xbcro.test' });
+  await holds('joe@b\xc3\xbc..test', { flags: other | error }, { warn: (text) => void said.push(text) });
+  assert.match(said.join(), /^midna_domain_to_ascii_create: Problem translating domain "b.*" to ASCII form: /);
+});
 
 test('a table that cannot be asked is trouble, not an answer', async () => {
   const broken = withTables({ isRelay: () => { throw new TableTrouble('relay_domains', 'down'); } });

@@ -5,11 +5,13 @@
  * questions to tables and lists; they throw TableTrouble. trivial-rewrite(8), transport(5), relocated(5).
  */
 import { resolveFlag } from '../../ipc/rewrite.ts';
+import { domainToAscii } from '../../network/idna.ts';
 import { validHostaddr, validHostname, validMailhostLiteral } from '../../text/hostname.ts';
 import { sameIgnoringCase } from '../../text/ascii.ts';
 import { isAscii } from '../../text/ascii.ts';
 import { isUtf8 } from '../../text/utf8.ts';
 import { dsnValid, splitDsn } from '../../message/dsn.ts';
+import { TableTrouble } from '../../tables/table.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import { stripLocal, type StripRules } from './strip-local.ts';
 import { applyEntry, splitRoute, type Route } from './transport-entry.ts';
@@ -41,7 +43,11 @@ export interface RoutingRules extends StripRules {
   readonly allowMinUser: boolean;
   readonly resolveNumericDomain: boolean;
   readonly smtputf8: boolean;
+  /** enable_idna2003_compatibility */
+  readonly idna2003: boolean;
   readonly showTableName: boolean;
+  /** helpful_warnings */
+  readonly helpful: boolean;
   readonly relocatedPrefix: boolean;
   readonly tables: RoutingTables;
   readonly warn: (text: string) => void;
@@ -61,7 +67,7 @@ export async function resolveAddress(sender: string, address: string, rules: Rou
   const literal = literalDomain(recipient, rules);
   if (literal === undefined) return unresolved(resolveFlag.error | resolveFlag.other, recipient);
   if (literal !== recipient) isLocal = await rules.isLocal(domainOf((recipient = literal)));
-  const target = isLocal ? localTarget(domainOf(recipient), rules) : await remoteTarget(sender, domainOf(recipient), rules);
+  const target = isLocal ? await localTarget(domainOf(recipient), rules) : await remoteTarget(sender, domainOf(recipient), rules);
   if (target.transport === '') return unresolved(resolveFlag.fail, recipient);
   const route = await overruled(recipient, target, rules);
   const flags = target.flags | (isRouted(recipient) ? resolveFlag.routed : 0);
@@ -84,9 +90,15 @@ function literalDomain(recipient: string, rules: RoutingRules): string | undefin
   const domain = domainOf(recipient);
   if (domain.startsWith('[')) return validMailhostLiteral(domain) ? recipient : undefined;
   if (rules.smtputf8 && !isAscii(recipient) && !isUtf8(recipient)) return undefined;
-  if (isAscii(domain) ? validHostname(domain) : rules.smtputf8) return recipient;
+  if (isAscii(domain) ? validHostname(domain) : rules.smtputf8 && hasAsciiForm(domain, rules)) return recipient;
   const local = recipient.slice(0, recipient.length - domain.length);
   return rules.resolveNumericDomain && validHostaddr(domain) ? `${local}[${domain}]` : undefined;
+}
+
+function hasAsciiForm(domain: string, { idna2003, warn }: RoutingRules): boolean {
+  const found = domainToAscii(domain, idna2003);
+  if ('trouble' in found) warn(`midna_domain_to_ascii_create: ${found.trouble}`);
+  return 'ascii' in found;
 }
 
 /** A main.cf `transport:nexthop` value overrides the nexthop of the class. */
@@ -95,21 +107,39 @@ function classTarget(setting: string, nexthop: string, flags: number): Target {
   return { transport: route.transport, nexthop: route.nexthop || nexthop, flags };
 }
 
-function localTarget(domain: string, rules: RoutingRules): Target {
+async function localTarget(domain: string, rules: RoutingRules): Promise<Target> {
+  if (rules.helpful) await nag('mydestination', domain, ['virtual_alias_domains', 'virtual_mailbox_domains'], rules);
   return classTarget(rules.localTransport, domain, resolveFlag.local);
 }
 
 async function remoteTarget(sender: string, domain: string, rules: RoutingRules): Promise<Target> {
   const { tables } = rules;
   if (await tables.isVirtualAlias(domain)) {
+    if (rules.helpful) await nag('virtual_alias_domains', domain, ['virtual_mailbox_domains', 'relay_domains'], rules);
     const table = rules.showTableName ? ' in virtual alias table' : '';
     return { transport: 'error', nexthop: `5.1.1 User unknown${table}`, flags: resolveFlag.alias };
   }
-  if (await tables.isVirtualMailbox(domain)) return classTarget(rules.virtualTransport, domain, resolveFlag.virtual);
+  if (await tables.isVirtualMailbox(domain)) {
+    if (rules.helpful) await nag('virtual_mailbox_domains', domain, ['relay_domains'], rules);
+    return classTarget(rules.virtualTransport, domain, resolveFlag.virtual);
+  }
   const isRelay = await tables.isRelay(domain);
   const transport = isRelay ? rules.relayTransport : await outboundTransport(sender, rules);
   const nexthop = (await senderRelayhost(sender, rules)) ?? (rules.relayhost || domain);
   return classTarget(transport, nexthop, isRelay ? resolveFlag.relay : resolveFlag.other);
+}
+
+const classLists = { virtual_alias_domains: 'isVirtualAlias', virtual_mailbox_domains: 'isVirtualMailbox', relay_domains: 'isRelay' } as const;
+
+/** A domain that stands in two lists does not do what its owner thinks. A list that cannot be asked says nothing here. */
+async function nag(list: string, domain: string, others: readonly (keyof typeof classLists)[], { tables, warn }: RoutingRules): Promise<void> {
+  for (const other of others) {
+    try {
+      if (await tables[classLists[other]](domain)) warn(`do not list domain ${domain} in BOTH ${list} and ${other}`);
+    } catch (error) {
+      if (!(error instanceof TableTrouble)) throw error;
+    }
+  }
 }
 
 /** A sender-dependent value; DUNNO and (with a warning) nothing at all mean the general one. */

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { externalize, scanAddress } from '../../message/address-tokens.ts';
+import { quote822Local } from '../../message/address.ts';
+import { internalize, scanAddress } from '../../message/address-tokens.ts';
 import { rewriteAddress, type RewriteRules } from './rewrite-address.ts';
 
 const rules: RewriteRules = { swapBangPath: true, percentHack: true, appendAtOrigin: true, appendDotDomain: true };
 const context = { origin: 'origin.test', domain: 'domain.test' };
 
 function rewritten(address: string, changes: Partial<RewriteRules> = {}, where = context): string {
-  return externalize(rewriteAddress(scanAddress(address), where, { ...rules, ...changes }));
+  return quote822Local(internalize(rewriteAddress(scanAddress(address), where, { ...rules, ...changes })));
 }
 
 const cases: [address: string, want: string, changes?: Partial<RewriteRules>][] = [

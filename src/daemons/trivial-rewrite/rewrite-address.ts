@@ -55,7 +55,9 @@ function withoutRoute(tokens: Tokens): Tokens {
 
 function withDomain(tokens: Tokens, context: RewriteContext, rules: RewriteRules): Tokens {
   const bang = rules.swapBangPath ? indexOfType(tokens, '!') : -1;
-  if (bang >= 0) return [...tokens.slice(bang + 1), at, ...tokens.slice(0, bang)];
+  if (bang > 0) return [...tokens.slice(bang + 1), at, ...tokens.slice(0, bang)];
+  // Nothing before the bang: what stands behind it loses its spaces, as in Postfix.
+  if (bang === 0) return [...tokens.slice(1).map((token) => ({ ...token, joined: true })), { ...at, joined: true }];
   const percent = rules.percentHack ? lastIndexOfType(tokens, '%') : -1;
   if (percent >= 0) return [...tokens.slice(0, percent), at, ...tokens.slice(percent + 1)];
   if (rules.appendAtOrigin && context.origin !== '') return [...tokens, at, ...scanAddress(context.origin)];

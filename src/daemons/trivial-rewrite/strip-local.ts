@@ -44,7 +44,7 @@ export async function stripLocal(address: string, rules: StripRules): Promise<St
     const opened = reopened(tokens, rules);
     if (opened !== undefined) tokens = opened;
     else if (tokens.length === 0 || isEmptyQuoted(tokens)) tokens = scanAddress(rules.emptyAddress);
-    else if (saved === undefined) saved = scanAddress(`@${rules.myhostname}`);
+    else if (saved === undefined) tokens = [...tokens, ...scanAddress(`@${rules.myhostname}`)];
     else return { recipient: internalize([...tokens, ...saved]), isLocal: true };
   }
   return undefined;

@@ -8,7 +8,8 @@ import { oldDefaultText, usesOldDefault } from '../../config/old-defaults.ts';
 import { resolveFlag, rewriteService } from '../../ipc/rewrite.ts';
 import type { Calls } from '../../ipc/service.ts';
 import { serveCalls } from '../../ipc/serve.ts';
-import { scanAddress, externalize } from '../../message/address-tokens.ts';
+import { quote822Local } from '../../message/address.ts';
+import { internalize, scanAddress } from '../../message/address-tokens.ts';
 import { AnswerMemory } from '../../text/answer-memory.ts';
 import type { Daemon, Service, Tools } from '../../server/daemon.ts';
 import { addressRules, domainsWithParents, exactDomains, localDomains } from '../../tables/lists.ts';
@@ -25,7 +26,7 @@ const parameters = [
   'local_transport', 'virtual_transport', 'relay_transport', 'default_transport', 'relayhost', 'allow_min_user', 'smtputf8_enable',
   'show_user_unknown_table_name', 'relocated_prefix_enable', 'empty_address_relayhost_maps_lookup_key',
   'empty_address_default_transport_maps_lookup_key', 'address_verify_local_transport', 'address_verify_virtual_transport',
-  'address_verify_relay_transport', 'address_verify_default_transport', 'address_verify_relayhost',
+  'address_verify_relay_transport', 'enable_idna2003_compatibility', 'helpful_warnings', 'address_verify_default_transport', 'address_verify_relayhost',
 ] as const;
 
 export const daemon: Daemon = {
@@ -67,6 +68,7 @@ function rewriter(tools: Tools): Calls<typeof rewriteService> {
   // Nothing but main.cf goes into a rewritten address.
   const known = new AnswerMemory<{ address: string }>(remembered, Infinity, now);
   const rewrite = ({ rule, address }: { rule: string; address: string }): { address: string } => {
+    if (address === '') tools.log.warning('rewrite_addr: null address');
     const question = `${rule}\0${address}`;
     return known.get(question) ?? known.keep(question, { address: rewritten(address, rule === 'remote' ? remote : local, rules) });
   };
@@ -101,7 +103,7 @@ const remembered = 1000;
 const tableMemory = 1000;
 
 function rewritten(address: string, context: RewriteContext, rules: RewriteRules): string {
-  return address === '' ? '' : externalize(rewriteAddress(scanAddress(address), context, rules));
+  return address === '' ? '' : quote822Local(internalize(rewriteAddress(scanAddress(address), context, rules)));
 }
 
 async function resolved(sender: string, address: string, rules: RoutingRules): Promise<Resolved> {
@@ -125,7 +127,7 @@ function routingRules(tools: Tools, context: TableContext, rules: RewriteRules, 
     localTransport: view.local_transport, virtualTransport: view.virtual_transport, relayTransport: view.relay_transport,
     defaultTransport: view.default_transport, relayhost: view.relayhost,
     nullRelayhostKey: view.empty_address_relayhost_maps_lookup_key, nullTransportKey: view.empty_address_default_transport_maps_lookup_key,
-    allowMinUser: view.allow_min_user, resolveNumericDomain: view.resolve_numeric_domain, smtputf8: view.smtputf8_enable,
+    allowMinUser: view.allow_min_user, resolveNumericDomain: view.resolve_numeric_domain, smtputf8: view.smtputf8_enable, idna2003: view.enable_idna2003_compatibility, helpful: view.helpful_warnings,
     showTableName: view.show_user_unknown_table_name, relocatedPrefix: view.relocated_prefix_enable,
     warn: (text: string) => log.warning(text),
   };
@@ -142,13 +144,12 @@ function routingRules(tools: Tools, context: TableContext, rules: RewriteRules, 
 /** The tables that probes (address_verify_*) have of their own. */
 function dependentTables(tools: Tools, context: TableContext, { isLocal }: Pick<RoutingRules, 'isLocal'>, prefix: '' | 'address_verify_') {
   const rules = addressRules(tools.config, isLocal);
-  const plain = { ...rules, recipientDelimiter: '' };
   const route = finder(`${prefix}transport_maps`, tools, context, transportSearch(parentsMatch('transport_maps', context)), rules);
   const wildcard = openMaps(tools.config.text(`${prefix}transport_maps`), context, `${prefix}transport_maps`, routing);
   return {
     transport: (recipient: string) => chain(route(recipient), (found) => found ?? wildcard.find('*')),
-    senderRelayhost: finder(`${prefix}sender_dependent_relayhost_maps`, tools, context, addressTableSearch, plain),
-    senderTransport: finder(`${prefix}sender_dependent_default_transport_maps`, tools, context, addressTableSearch, plain),
+    senderRelayhost: finder(`${prefix}sender_dependent_relayhost_maps`, tools, context, addressTableSearch, rules),
+    senderTransport: finder(`${prefix}sender_dependent_default_transport_maps`, tools, context, addressTableSearch, rules),
   };
 }
 
