@@ -74,11 +74,19 @@ const specials = { comment: `${always}()\\`, phrase: `${always}()<>@,;:\\".[]#$%
  * them would have to be encoded. Undefined for a name of a charset that is none.
  */
 export function encodeWords(text: string, charset: string, place: 'comment' | 'phrase', separator = ' '): string | undefined {
-  if (!/^[!#$%&'*+\-0-9A-Z^_`a-z{|}~]{1,37}$/.test(charset) || text === '' || (place === 'phrase' && text.startsWith('"'))) return undefined;
+  if (charsetTrouble(charset) !== undefined || text === '' || (place === 'phrase' && text.startsWith('"'))) return undefined;
   const mustEncode = (char: string): boolean => !/^[!-~]$/.test(char) || specials[place].includes(char);
   const encoded = Array.from(text).filter(mustEncode).length;
   if (text.length >= 20 && encoded >= Math.floor(text.length / 2)) return base64Words(text, charset, separator);
   return quotedWords(text, charset, mustEncode, separator);
+}
+
+/** What is wrong with a name of a charset, in Postfix's words; undefined: nothing. RFC 2047 section 2. */
+export function charsetTrouble(charset: string): string | undefined {
+  if (charset === '') return 'encoder called with empty charset name';
+  if (charset.length > longestWord / 2) return `unreasonable charset name: '${charset.slice(0, 100)}'`;
+  const bad = /[^!#$%&'*+\-0-9A-Z^_`a-z{|}~]/.exec(charset)?.[0];
+  return bad === undefined ? undefined : `invalid character: 0x${bad.charCodeAt(0).toString(16)} in charset name: '${charset}'`;
 }
 
 function base64Words(text: string, charset: string, separator: string): string {

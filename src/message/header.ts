@@ -4,7 +4,7 @@
  * A field is a byte string with its lines joined by "\n" and no line end behind the last. Nothing throws.
  */
 import type { AddressToken } from './address-tokens.ts';
-import { isControl, lowerAscii, splitList, trimRight } from '../text/ascii.ts';
+import { lowerAscii, splitList, trimRight } from '../text/ascii.ts';
 import { externalize } from './address-tokens.ts';
 
 /** What a field is, as far as mail handling minds. */
@@ -83,19 +83,18 @@ export function headerNames(list: string): ReadonlySet<string> {
  * Length of the name when a line begins a header field, 0 when it does not. RFC 5322 section 4.5: white space between the name
  * and the colon is obsolete, but legal.
  */
-export function headerNameLength(line: string | Buffer): number {
-  let blank = false;
+export function headerNameLength(line: string): number {
   let length = 0;
-  for (let at = 0; at < line.length; at++) {
-    const code = typeof line === 'string' ? line.charCodeAt(at) : line[at]!;
-    if (code === 58) return length;
-    if (code === 32 || code === 9) {
-      if (length === 0) return 0;
-      blank = true;
-    } else if (blank || code > 126 || isControl(code)) return 0;
-    else length++;
-  }
-  return 0;
+  while (isNameCode(line.charCodeAt(length))) length++;
+  if (length === 0) return 0;
+  let at = length;
+  for (let code = line.charCodeAt(at); code === 32 || code === 9; code = line.charCodeAt(at)) at++;
+  return line.charCodeAt(at) === 58 ? length : 0;
+}
+
+/** Printable ASCII, but no space and no colon. */
+function isNameCode(code: number): boolean {
+  return code > 32 && code < 127 && code !== 58;
 }
 
 /** A field taken apart. The body begins right behind the colon and keeps its white space and its line breaks. */

@@ -61,7 +61,7 @@ export class HeaderTokenizer {
       let char = this.#text[this.#at++]!;
       if (char === '"') break;
       if (char === '\n') {
-        inside = inside.replace(/[ \t\r\n]+$/, '');
+        inside = withoutBlankEnd(inside);
         continue;
       }
       if (char === '\\') {
@@ -81,6 +81,12 @@ export class HeaderTokenizer {
       else if (char === '\\') this.#at++;
     }
   }
+}
+
+function withoutBlankEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && isBlank(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 const isBlank = (char: string): boolean => char === ' ' || char === '\t' || char === '\r' || char === '\n';

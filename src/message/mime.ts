@@ -62,15 +62,16 @@ interface Boundary {
 }
 
 const empty = Buffer.alloc(0);
+const anyByte: ReadonlySet<number> = new Set(Array.from({ length: 256 }, (_, byte) => byte));
 const otherType: ContentType = { type: 'other', subtype: 'other', boundaries: [] };
 const digestPart: ContentType = { type: 'message', subtype: 'rfc822', boundaries: [] };
-const isBlank = (code: number | undefined): boolean => code === 32 || code === 9;
+const isBlank = (code: number): boolean => code === 32 || code === 9;
 
 export class MimeMachine {
   readonly #events: MimeEvents;
   readonly #options: MimeOptions;
   readonly #headerLimit: number;
-  readonly #quoter: QuotedPrintableLines;
+  #quoter: QuotedPrintableLines | undefined;
   #place: HeaderPlace | 'body' = 'primary';
   #type: ContentType = defaultContentType;
   #encoding: TransferEncoding = defaultTransferEncoding;
@@ -78,21 +79,69 @@ export class MimeMachine {
   #inLine = false;
   #offset = 0;
   readonly #boundaries: Boundary[] = [];
+  #firsts: ReadonlySet<number> | undefined;
   readonly #reported = new Set<MimeProblem>();
 
   constructor(events: MimeEvents, options: MimeOptions = {}) {
     this.#events = events;
     this.#options = options;
     this.#headerLimit = options.headerLimit ?? 102_400;
-    this.#quoter = new QuotedPrintableLines((line) => this.#out(line, true));
+  }
+
+  /** In headers, and where something has to be looked for in every line of a body: the lines must come by `line`. */
+  get wantsLines(): boolean {
+    return this.#place !== 'body' || this.#inLine || this.#watches8Bit() || this.#mustDowngrade();
+  }
+
+  /** Bytes of the body at hand that came by `line`. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  /** Can a line of a body be more than just that? */
+  get hasBoundaries(): boolean {
+    return this.#boundaries.length > 0;
+  }
+
+  /** Would this line of a body begin or end a part? Then it must come by `line`. */
+  isBoundary(line: Buffer): boolean {
+    return this.#boundaryAt(line) >= 0;
+  }
+
+  /**
+   * A quick look at a line that begins with two dashes at `start` and may go beyond the end of `bytes`: false when it is no boundary for
+   * sure. No object is made: a stranger may send millions of such lines. A CR counts as fitting, since it may become a space.
+   */
+  mayBeBoundary(bytes: Buffer, start: number): boolean {
+    if (start + 2 < bytes.length && !(this.#firsts ??= this.#firstBytes()).has(bytes[start + 2]!)) return false;
+    for (let depth = this.#boundaries.length - 1; depth >= 0; depth--) {
+      const { text } = this.#boundaries[depth]!;
+      let at = 0;
+      for (let from = start + 2; at < text.length && from < bytes.length; at++, from++) if (bytes[from] !== text[at] && bytes[from] !== 13) break;
+      if (at === text.length || start + 2 + at === bytes.length) return true;
+    }
+    return false;
+  }
+
+  /** Headers are expected: their lines may come by `headerLine`. */
+  get inHeaders(): boolean {
+    return this.#place !== 'body';
   }
 
   /** A line without its line end, or a piece of one (`last` is false: more of it follows). */
   line(text: Buffer, last = true): void {
     const continues = this.#inLine;
     this.#inLine = !last;
-    if (this.#place !== 'body' && this.#headerLine(text, continues)) return;
+    if (this.#place !== 'body' && this.#headerLine(text.toString('latin1'), continues)) return;
     this.#bodyLine(text, last, continues);
+  }
+
+  /** The same as a byte string: cheaper while headers are expected. */
+  headerLine(text: string, last = true): void {
+    const continues = this.#inLine;
+    this.#inLine = !last;
+    if (this.#headerLine(text, continues)) return;
+    this.#bodyLine(text === '' ? empty : Buffer.from(text, 'latin1'), last, continues);
   }
 
   /** There is no more. */
@@ -100,16 +149,16 @@ export class MimeMachine {
     if (this.#inLine) this.line(empty);
     if (this.#place !== 'body') {
       this.#flushField();
-      this.#endHeaders(empty);
+      this.#endHeaders('');
       this.#place = 'body';
     }
     this.#events.bodyEnd?.();
   }
 
   /** Is this a line of headers? If it is not, they end here. */
-  #headerLine(text: Buffer, continues: boolean): boolean {
-    if (this.#field !== '' && (continues || isBlank(text[0]))) {
-      this.#extend((continues ? '' : '\n') + text.toString('latin1'));
+  #headerLine(text: string, continues: boolean): boolean {
+    if (this.#field !== '' && (continues || isBlank(text.charCodeAt(0)))) {
+      this.#extend(continues ? untilNul(text) : `\n${untilNul(text)}`);
       return true;
     }
     this.#flushField();
@@ -120,8 +169,8 @@ export class MimeMachine {
       return false;
     }
     let colon = length;
-    while (isBlank(text[colon])) colon++;
-    this.#field = text.toString('latin1', 0, length) + text.toString('latin1', colon);
+    while (isBlank(text.charCodeAt(colon))) colon++;
+    this.#field = colon === length ? untilNul(text) : text.slice(0, length) + untilNul(text.slice(colon));
     return true;
   }
 
@@ -150,17 +199,17 @@ export class MimeMachine {
     if (type === otherType || type.type !== 'other') this.#type = type;
     for (const boundary of type.boundaries) {
       if (this.#boundaries.length - 1 > (this.#options.maximumDepth ?? 100)) this.#report('nesting', field);
-      else this.#boundaries.push({ text: Buffer.from(boundary.slice(0, this.#options.boundaryLimit ?? 2048), 'latin1'), partType: type.subtype === 'digest' ? digestPart : defaultContentType });
+      else this.#push({ text: Buffer.from(boundary.slice(0, this.#options.boundaryLimit ?? 2048), 'latin1'), partType: type.subtype === 'digest' ? digestPart : defaultContentType });
     }
   }
 
-  #endHeaders(text: Buffer): void {
+  #endHeaders(text: string): void {
     if (this.#mustDowngrade()) {
       const domainOnly = this.#type.type === 'multipart' || (this.#type.type === 'message' && this.#type.subtype !== 'global');
       this.#events.header(this.#place as HeaderPlace, undefined, `Content-Transfer-Encoding: ${domainOnly ? '7bit' : 'quoted-printable'}`);
     }
     if (this.#place === 'primary') {
-      if (text.length > 0) this.#report('no-empty-line', text.toString('latin1'));
+      if (text.length > 0) this.#report('no-empty-line', text);
       this.#events.headersEnd?.();
     }
     if (this.#wants('encoding-domain') && !this.#domainFits()) this.#report('encoding-domain', this.#encoding.encoding);
@@ -174,7 +223,7 @@ export class MimeMachine {
     return !holdsParts || this.#encoding.encoding === this.#encoding.domain;
   }
 
-  #leaveHeaders(text: Buffer): void {
+  #leaveHeaders(text: string): void {
     const { type, subtype } = this.#type;
     this.#offset = 0;
     if (text.length > 0) {
@@ -194,25 +243,49 @@ export class MimeMachine {
   }
 
   #bodyLine(text: Buffer, last: boolean, continues: boolean): void {
-    const watched = this.#wants('8bit-body') && this.#encoding.encoding === '7bit' && !this.#reported.has('8bit-body');
-    if (watched && hasEightBit(text)) this.#report('8bit-body', text.toString('latin1'));
-    if (this.#boundaries.length > 0 && !continues && text.length > 2 && text[0] === 45 && text[1] === 45) this.#boundaryLine(text);
-    if (this.#mustDowngrade()) this.#quoter.add(text, last);
+    if (this.#watches8Bit() && hasEightBit(text)) this.#report('8bit-body', text.toString('latin1'));
+    if (!continues) this.#boundaryLine(text);
+    if (this.#mustDowngrade()) (this.#quoter ??= new QuotedPrintableLines((line) => this.#out(line, true))).add(text, last);
     else this.#out(text, last);
   }
 
-  // What stands behind a boundary is not looked at: some mailers leave something there, and ours may have been cut.
   #boundaryLine(text: Buffer): void {
+    const depth = this.#boundaryAt(text);
+    if (depth < 0) return;
+    const { text: boundary, partType } = this.#boundaries[depth]!;
+    const end = 2 + boundary.length;
+    const closes = text[end] === 45 && text[end + 1] === 45;
+    this.#boundaries.length = closes ? depth : depth + 1;
+    this.#firsts = undefined;
+    if (closes) this.#enter('body', otherType, defaultTransferEncoding);
+    else this.#enter('mime', partType, defaultTransferEncoding);
+  }
+
+  #push(boundary: Boundary): void {
+    this.#boundaries.push(boundary);
+    this.#firsts = undefined;
+  }
+
+  /** What the boundaries at hand begin with; an empty one fits everything. */
+  #firstBytes(): ReadonlySet<number> {
+    if (this.#boundaries.some(({ text }) => text.length === 0)) return anyByte;
+    return new Set([13, ...this.#boundaries.map(({ text }) => text[0]!)]);
+  }
+
+  // What stands behind a boundary is not looked at: some mailers leave something there, and ours may have been cut.
+  #boundaryAt(text: Buffer): number {
+    if (this.#boundaries.length === 0 || text.length <= 2 || text[0] !== 45 || text[1] !== 45) return -1;
     for (let depth = this.#boundaries.length - 1; depth >= 0; depth--) {
-      const { text: boundary, partType } = this.#boundaries[depth]!;
+      const { text: boundary } = this.#boundaries[depth]!;
       const end = 2 + boundary.length;
-      if (text.length < end || text.compare(boundary, 0, boundary.length, 2, end) !== 0) continue;
-      const closes = text[end] === 45 && text[end + 1] === 45;
-      this.#boundaries.length = closes ? depth : depth + 1;
-      if (closes) this.#enter('body', otherType, defaultTransferEncoding);
-      else this.#enter('mime', partType, defaultTransferEncoding);
-      return;
+      if (text.length < end || (boundary.length > 0 && text[2] !== boundary[0])) continue;
+      if (text.compare(boundary, 0, boundary.length, 2, end) === 0) return depth;
     }
+    return -1;
+  }
+
+  #watches8Bit(): boolean {
+    return this.#wants('8bit-body') && this.#encoding.encoding === '7bit' && !this.#reported.has('8bit-body');
   }
 
   #mustDowngrade(): boolean {
@@ -233,4 +306,10 @@ export class MimeMachine {
     this.#reported.add(kind);
     this.#events.problem?.(kind, text);
   }
+}
+
+/** Headers are C strings: what stands behind a NUL in a line is not part of them. */
+function untilNul(text: string): string {
+  const nul = text.indexOf('\0');
+  return nul < 0 ? text : text.slice(0, nul);
 }

@@ -6,7 +6,7 @@ import type { Cards } from './card.ts';
 export const tlsParameters = {
   openssl_path: { kind: 'str', default: 'openssl', minLength: 1, since: '3.1' },
   requiretls_enable: { kind: 'nbool', default: 'yes', since: '3.11' },
-  requiretls_esmtp_header: { kind: 'nbool', default: 'yes', since: '3.11', notYetUsed: true },
+  requiretls_esmtp_header: { kind: 'nbool', default: 'yes', since: '3.11' },
   requiretls_redact_dsn: { kind: 'nbool', default: 'yes', since: '3.11' },
   tls_append_default_CA: { kind: 'bool', default: 'no', since: '2.4' },
   tls_config_file: { kind: 'str', default: 'default', since: '3.9', notYetUsed: true },

@@ -21,6 +21,7 @@ import { AnswerMemory } from '../../text/answer-memory.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { parseNameMask, type NameTable } from '../../text/name-mask.ts';
 import { openAddressMaps } from './address-maps.ts';
+import { contentRules } from './content-rules.ts';
 import { cleanupParameters, type CleanupContext } from './context.ts';
 import { MessageSession } from './session.ts';
 
@@ -59,6 +60,7 @@ function cleanupContext(tools: Tools): CleanupContext {
   return {
     view, log, clock, services, rewrite,
     store: tools.store,
+    content: contentRules(view, tables),
     bounce: services.connect(bounceService, view.bounce_service_name),
     trace: services.connect(bounceService, view.trace_service_name),
     reports: new Reports({ parameters: config.view(reportParameters), clock, services }, log),

@@ -8,6 +8,7 @@ import type { Directory } from '../../ipc/directory.ts';
 import type { rewriteService } from '../../ipc/rewrite.ts';
 import type { QueueStore } from '../../queue/store.ts';
 import type { Clock } from '../../server/clock.ts';
+import { contentParameters, type ContentRules } from './content-rules.ts';
 import type { AnswerMemory } from '../../text/answer-memory.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import type { AddressMaps } from './address-maps.ts';
@@ -16,10 +17,11 @@ import type { AddressMaps } from './address-maps.ts';
 export const cleanupParameters = [
   'myhostname', 'myorigin', 'line_length_limit', 'header_size_limit', 'header_address_token_limit', 'message_size_limit', 'hopcount_limit',
   'enable_original_recipient', 'enable_long_queue_ids', 'always_add_missing_headers', 'undisclosed_recipients_header',
-  'cleanup_replace_stray_cr_lf', 'message_drop_headers', 'header_from_format', 'detect_8bit_encoding_header',
+  'cleanup_replace_stray_cr_lf', 'header_from_format', 'detect_8bit_encoding_header',
   'virtual_alias_maps', 'virtual_alias_expansion_limit', 'virtual_alias_recursion_limit', 'virtual_alias_address_length_limit',
-  'duplicate_filter_limit', 'delay_warning_time', 'propagate_unmatched_extensions', 'recipient_delimiter', 'non_empty_end_of_header_action',
+  'duplicate_filter_limit', 'delay_warning_time', 'propagate_unmatched_extensions', 'recipient_delimiter',
   'always_bcc', 'empty_address_recipient', 'smtputf8_enable', 'queue_file_attribute_count_limit', 'verp_delimiter_filter', 'disable_verp_bounces', 'hash_queue_names', 'hash_queue_depth', 'queue_service_name', 'remote_header_rewrite_domain', 'cleanup_service_name', 'bounce_service_name', 'trace_service_name', 'rewrite_service_name',
+  ...contentParameters,
 ] as const;
 
 export interface CleanupContext {
@@ -33,6 +35,8 @@ export interface CleanupContext {
   readonly trace: Calls<typeof bounceService>;
   /** What becomes of recipients whose mail ends here. */
   readonly reports: Reports;
+  /** What main.cf wants of content. */
+  readonly content: ContentRules;
   /** Canonical tables, masquerading and BCC tables; undefined when there are none. */
   readonly addressMaps: AddressMaps | undefined;
   /** What virtual_alias_maps names for an address, all in internal form; undefined when there are no such tables. Throws TableTrouble. */

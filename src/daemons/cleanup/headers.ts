@@ -2,19 +2,19 @@
  * The headers of a message as they pass: counted, rewritten where they hold addresses, dropped where they must not leave; at the
  * end the ones that every message needs are added. cleanup(8), RFC 5322 section 3.6.
  *
- * Rewriting may have to wait for the rewriting service; then later headers wait in line, in order.
+ * Rewriting may have to wait for the rewriting service: who hands in headers waits with the next one.
  */
 import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import { zoneAt } from '../../host/zone.ts';
 import { quote822Local } from '../../message/address.ts';
 import { attributeName, bodyEncoding, sendOption } from '../../message/envelope-names.ts';
-import { fromText } from '../../message/full-name.ts';
+import { charsetTrouble, fromText } from '../../message/full-name.ts';
 import { rewriteAddressField, type AddressStep } from '../../message/header-addresses.ts';
-import { foldHeader, headerClass, headerLines, headerNames, headerText, splitHeader, type HeaderClass, type HeaderField } from '../../message/header.ts';
+import { foldHeader, headerLines, headerNameLength, type HeaderClass, type HeaderField } from '../../message/header.ts';
 import { messageId } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
-import { isAscii, lowerAscii, printable, sameIgnoringCase } from '../../text/ascii.ts';
-import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
+import { isAscii, lowerAscii, printable, sameIgnoringCase, trimLeft } from '../../text/ascii.ts';
+import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { headerSteps } from './address-maps.ts';
 import type { CleanupContext } from './context.ts';
@@ -29,57 +29,38 @@ export class Headers {
   /** 'local' | 'remote' | '': which rewriting addresses get; '' none. */
   readonly #rewriting: string;
   readonly #dropped: ReadonlySet<string>;
-  #line: string[] = [];
-  #then: (() => void) | undefined;
-  #working: Promise<void> | undefined;
+  readonly #dropsOthers: boolean;
 
   constructor(context: CleanupContext, state: MessageState, rewriting: string) {
     this.#context = context;
     this.#state = state;
     this.#rewriting = rewriting;
-    this.#dropped = headerNames(context.view.message_drop_headers);
+    this.#dropped = context.content.dropped;
+    this.#dropsOthers = context.content.dropsOthers;
   }
 
-  add(field: string): void {
-    this.#line.push(field);
+  /** The next header of the message itself; a promise when an address has to be waited for. Nothing else may come before it is there. */
+  add(field: string, known: HeaderClass | undefined): MaybePromise<void> {
+    if (known === undefined) return this.#dropsOthers && this.#dropped.has(lowerAscii(field.slice(0, headerNameLength(field)))) ? undefined : this.#write(field);
+    return this.#take(field, known);
   }
 
-  /** No more headers come: add the missing ones, then go on with `then`. */
-  finish(then: () => void): void {
-    this.#then = then;
+  /** A header about MIME, or one of a part: as it is. */
+  part(field: string, known: HeaderClass | undefined): void {
+    if (known?.name === 'Content-Transfer-Encoding') noteEncoding(this.#context, this.#state, trimLeft(field.slice(field.indexOf(':') + 1)));
+    this.#write(field);
   }
 
-  /** Work off what has come; a promise when that has to wait. */
-  settle(): void | Promise<void> {
-    if (this.#working !== undefined) return this.#working;
-    for (let field = this.#line.shift(); field !== undefined; field = this.#line.shift()) {
-      const pending = this.#take(field);
-      if (isPending(pending)) return this.#later(pending);
-    }
-    this.#complete();
-  }
-
-  #later(pending: Promise<void>): Promise<void> {
-    this.#working = pending.then(() => {
-      this.#working = undefined;
-      return this.settle();
-    });
-    return this.#working;
-  }
-
-  #complete(): void {
-    const then = this.#then;
-    if (then === undefined) return;
-    this.#then = undefined;
+  /** No more headers of the message come. */
+  finish(): void {
     this.#addMissing();
-    then();
   }
 
-  #take(field: string): MaybePromise<void> {
-    const parts = splitHeader(field);
-    const known = parts && headerClass(parts.name);
-    if (parts === undefined || known === undefined) return this.#write(field);
-    this.#note(known, headerText(parts.body));
+  #take(field: string, known: HeaderClass): MaybePromise<void> {
+    const parts = { name: field.slice(0, headerNameLength(field)), body: field.slice(field.indexOf(':') + 1) };
+    this.#note(known, trimLeft(parts.body), field);
+    if (!this.#state.isWhole) return;
+    if (known.resent) this.#state.resent = true;
     if (this.#dropped.has(lowerAscii(known.name))) return;
     const hasAddresses = known.sender || known.recipient;
     if (!hasAddresses || this.#rewriting === '') return this.#write(field);
@@ -87,12 +68,11 @@ export class Headers {
   }
 
   /** What a header tells about the message. */
-  #note(known: HeaderClass, text: string): void {
+  #note(known: HeaderClass, text: string, field: string): void {
     const state = this.#state;
     const name = lowerAscii(known.name);
     state.headersSeen.add(name);
-    if (known.resent) state.resent = true;
-    notes.get(name)?.(this.#context, state, text);
+    notes.get(name)?.(this.#context, state, text, field);
   }
 
   #rewrite(known: HeaderClass, field: string, { name, body }: HeaderField): MaybePromise<void> {
@@ -123,16 +103,22 @@ export class Headers {
     return addressMaps === undefined || (this.#state.flags & cleanupFlag.mapOk) === 0 ? undefined : headerSteps(addressMaps, isSender, this.#state);
   }
 
+  /** A header without a look at what it says. */
+  write(field: string): void {
+    this.#write(field);
+  }
+
   #write(field: string): void {
     if (!isAscii(field)) this.#state.noteUtf8(sendOption.smtputf8Header);
     const { header_size_limit: limit, line_length_limit: lineLimit } = this.#context.view;
+    if (field.length <= limit && field.length <= lineLimit && !field.includes('\n')) return this.#state.putContent(recordType.normal, field);
     for (const line of headerLines(field, limit)) this.#putLine(line, lineLimit);
   }
 
   #putLine(line: string, limit: number): void {
     let at = 0;
-    for (; line.length - at > limit; at += limit) this.#state.put(recordType.partial, line.slice(at, at + limit));
-    this.#state.put(recordType.normal, at === 0 ? line : line.slice(at));
+    for (; line.length - at > limit; at += limit) this.#state.putContent(recordType.partial, line.slice(at, at + limit));
+    this.#state.putContent(recordType.normal, at === 0 ? line : line.slice(at));
   }
 
   #addMissing(): void {
@@ -151,7 +137,13 @@ export class Headers {
     if (!state.headersSeen.has('message-id')) log.info(`${state.queueId}: message-id=<>`);
     if (isMissing('Date')) this.#write(`${prefix}Date: ${mailDate(state.arrival.seconds, zoneAt(state.arrival.seconds * 1000))}`);
     if (isMissing('From')) this.#write(foldHeader(`${prefix}From: ${this.#from()}`));
-    if (adds && view.undisclosed_recipients_header !== '' && !visible.some((name) => state.headersSeen.has(name))) this.#write(view.undisclosed_recipients_header);
+    if (adds && view.undisclosed_recipients_header !== '' && !visible.some((name) => state.headersSeen.has(name))) this.#addUndisclosed(view.undisclosed_recipients_header);
+    if (view.requiretls_enable && view.requiretls_esmtp_header && state.sendOptions & sendOption.requireTlsEsmtp && !state.requireTlsSeen) this.#write('Require-TLS-ESMTP: yes');
+  }
+
+  #addUndisclosed(field: string): void {
+    if (headerNameLength(field) > 0) this.#write(field);
+    else this.#context.log.warning(`bad undisclosed_recipients_header header text "${field}" -- need "headername: headervalue"`);
   }
 
   #addMessageId(prefix: string): void {
@@ -167,33 +159,54 @@ export class Headers {
   #from(): string {
     const { view } = this.#context;
     const sender = this.#state.sender ?? '';
+    const { fullName } = this.#state;
+    const trouble = sender === '' || fullName === undefined || isAscii(fullName) ? undefined : charsetTrouble(view.full_name_encoding_charset);
+    if (trouble !== undefined) this.#context.log.warning(`rfc2047_encode: ${trouble}`);
     const format = view.header_from_format === 'obsolete' ? 'obsolete' : 'standard';
-    return fromText(quote822Local(sender === '' ? 'MAILER-DAEMON' : sender), sender === '' ? undefined : this.#state.fullName, { format });
+    return fromText(quote822Local(sender === '' ? 'MAILER-DAEMON' : sender), sender === '' ? undefined : fullName, { format, charset: view.full_name_encoding_charset });
   }
 }
 
-type Note = (context: CleanupContext, state: MessageState, text: string) => void;
+type Note = (context: CleanupContext, state: MessageState, text: string, field: string) => void;
 
 const notes: ReadonlyMap<string, Note> = new Map<string, Note>([
   ['message-id', ({ log }, state, text) => {
     log.info(`${state.queueId}: message-id=${text}`);
-    const id = /^<[^<>]*>/.exec(text)?.[0];
-    if (id !== undefined) state.messageId ??= printable(id, ' ');
+    const id = balanced(text);
+    if (id !== '') state.messageId ??= printable(id, ' ');
   }],
   ['resent-message-id', ({ log }, state, text) => log.info(`${state.queueId}: resent-message-id=${text}`)],
   ['received', ({ log, view }, state) => {
-    state.hopCount++;
     if (state.hopCount < view.hopcount_limit || state.status & cleanupStatus.hops) return;
     log.warning(`${state.queueId}: message rejected: hopcount exceeded`);
     state.refuse(cleanupStatus.hops);
   }],
   // RFC 8689 section 5.
-  ['tls-required', ({ log }, state, text) => {
+  ['tls-required', ({ log, view }, state, text, field) => {
+    if (!view.tls_required_enable) return;
     if (sameIgnoringCase(text, 'no')) state.sendOptions |= sendOption.requireTlsHeader;
-    else log.warning(`ignoring malformed header: 'TLS-Required: ${text.slice(0, 100)}'`);
+    else log.warning(`ignoring malformed header: '${field.slice(0, 100)}'`);
   }],
-  ['content-transfer-encoding', ({ view }, state, text) => {
-    const isEightBit = sameIgnoringCase(text, '8bit') || sameIgnoringCase(text, 'binary');
-    if (isEightBit && view.detect_8bit_encoding_header) state.attributes.set(attributeName.encoding, bodyEncoding.eightBit);
+  ['require-tls-esmtp', ({ view }, state, text) => {
+    if (!view.requiretls_enable || !view.requiretls_esmtp_header || !sameIgnoringCase(text, 'yes')) return;
+    state.sendOptions |= sendOption.requireTlsEsmtp;
+    state.requireTlsSeen = true;
   }],
+  ['content-transfer-encoding', noteEncoding],
 ]);
+
+function noteEncoding({ view }: CleanupContext, state: MessageState, text: string): void {
+  const isEightBit = sameIgnoringCase(text, '8bit') || sameIgnoringCase(text, 'binary');
+  if (isEightBit && view.detect_8bit_encoding_header) state.attributes.set(attributeName.encoding, bodyEncoding.eightBit);
+}
+
+/** A text in angle brackets, which may have others in it; '' when there is none. */
+function balanced(text: string): string {
+  let level = 0;
+  for (let at = 0; at < text.length; at++) {
+    if (text[at] === '<') level++;
+    else if (level === 0) return '';
+    else if (text[at] === '>' && --level === 0) return text.slice(0, at + 1);
+  }
+  return '';
+}

@@ -8,8 +8,15 @@ import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
 import { AnswerMemory } from '../../text/answer-memory.ts';
 import type { Report, ReportedMessage } from '../../delivery/reports.ts';
 import type { Recipient as Told } from '../../ipc/deliver.ts';
+import type { ContentRules } from './content-rules.ts';
 import type { CleanupContext } from './context.ts';
 import { MessageSession } from './session.ts';
+
+/** Nothing is asked of content. */
+const plainContent: ContentRules = {
+  tables: { headers: { primary: undefined, mime: undefined, nested: undefined }, body: undefined },
+  report: new Set(), reportUnfiltered: new Set(), emptyLine: 'fix_quietly', rejected: undefined, stripped: undefined, dropped: new Set(['bcc']), dropsOthers: false, trouble: undefined,
+};
 
 interface Kept { facts: MessageFacts | undefined; image: Buffer; committed: boolean; triggers: number }
 
@@ -33,7 +40,10 @@ function bench({ late = false, announced = false, context: own = {} }: { late?: 
       message_drop_headers: 'bcc', header_from_format: 'standard', detect_8bit_encoding_header: true, duplicate_filter_limit: 1000, delay_warning_time: 3600,
       always_bcc: '', remote_header_rewrite_domain: '', virtual_alias_expansion_limit: 1000, virtual_alias_recursion_limit: 1000, virtual_alias_address_length_limit: 1000,
       empty_address_recipient: 'MAILER-DAEMON', smtputf8_enable: true, queue_file_attribute_count_limit: 100, verp_delimiter_filter: '-=+', disable_verp_bounces: false,
+      mime_nesting_limit: 100, mime_boundary_length_limit: 2048, body_checks_size_limit: 51_200, disable_mime_input_processing: false, force_mime_input_conversion: false,
+      full_name_encoding_charset: 'utf-8', tls_required_enable: true, requiretls_enable: true, requiretls_esmtp_header: true, info_log_address_format: 'external',
     },
+    content: plainContent,
     log: { info: () => undefined, warning: (text: string) => void warnings.push(text) },
     clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer }, rewrittenHeaders: new AnswerMemory(10, Infinity, () => 0),
     services: { trigger: () => void kept.triggers++ }, virtualAliases: undefined, addressMaps: undefined,

@@ -8,13 +8,12 @@
 import { cleanupFlag, cleanupStatus, type CleanupOptions, type CleanupReply, type CleanupSession } from '../../ipc/cleanup.ts';
 import { attributeName, sendOption } from '../../message/envelope-names.ts';
 import { recordType } from '../../message/record.ts';
-import { ContentRecords } from '../../queue/content-records.ts';
 import { QueueTrouble } from '../../queue/store.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { bounceRefused, canBounce } from './bounce.ts';
+import { Content } from './content.ts';
 import type { CleanupContext } from './context.ts';
 import { EnvelopeIntake, headerContext } from './envelope.ts';
-import { HeaderSection } from './header-section.ts';
 import { Headers } from './headers.ts';
 import { addBcc } from './recipients.ts';
 import { MessageState } from './state.ts';
@@ -34,9 +33,7 @@ export class MessageSession implements CleanupSession {
   #waiting = 0;
   #busy = false;
   #idle: (() => void)[] = [];
-  #section: HeaderSection | undefined;
-  #body: ContentRecords | undefined;
-  #headers: Headers | undefined;
+  #content: Content | undefined;
   #phase: 'envelope' | 'content' | 'extracted' = 'envelope';
   #over = false;
 
@@ -158,10 +155,10 @@ export class MessageSession implements CleanupSession {
     this.#intake.endOfEnvelope();
     this.#state.put(recordType.message);
     this.#state.dataOffset = this.#state.offset;
-    const rules = { lineEnd: this.#lineEnd, limit: view.header_size_limit, replaceStray: view.cleanup_replace_stray_cr_lf };
-    this.#body = new ContentRecords({ ...rules, lineLimit: view.line_length_limit });
-    this.#headers = new Headers(this.#context, this.#state, headerContext(this.#state, view.remote_header_rewrite_domain));
-    this.#section = new HeaderSection(rules, { header: (text) => this.#headers!.add(text), body: (rest, separated) => this.#beginBody(rest, separated) });
+    const { trouble } = this.#context.content;
+    if (trouble !== undefined) throw new Error(trouble);
+    const headers = new Headers(this.#context, this.#state, headerContext(this.#state, view.remote_header_rewrite_domain));
+    this.#content = new Content(this.#context, this.#state, headers, this.#lineEnd);
   }
 
   #chunk(chunk: Buffer): void | Promise<void> {
@@ -169,34 +166,15 @@ export class MessageSession implements CleanupSession {
     this.#state.contentBytes += chunk.length;
     const { message_size_limit: limit } = this.#context.view;
     if (limit > 0 && this.#state.contentBytes > limit) this.#state.refuse(cleanupStatus.size);
-    if (!this.#state.isWhole) return undefined;
-    if (this.#section === undefined) return this.#lines(chunk);
-    this.#section.push(chunk);
-    return this.#headers!.settle();
-  }
-
-  #lines(chunk: Buffer): void {
-    this.#state.append(this.#body!.records(chunk));
-  }
-
-  /** Header lines are being worked off (they may wait for a service), then the missing ones, then the body follows. */
-  #beginBody(rest: Buffer, separated: boolean): void {
-    this.#section = undefined;
-    this.#headers!.finish(() => {
-      // An empty line stands between header and body also where the sender forgot it (non_empty_end_of_header_action).
-      if (separated || rest.length > 0) this.#state.put(recordType.normal);
-      this.#lines(rest);
-    });
+    return this.#state.isWhole ? this.#content!.push(chunk) : undefined;
   }
 
   #beginExtracted(): void | Promise<void> {
     if (this.#phase !== 'content') return this.#intake.bad('extracted segment without content');
-    if (this.#section !== undefined) this.#section.end();
-    return chain(this.#headers!.settle() as MaybePromise<void>, () => this.#extracted());
+    return chain(this.#content?.end(), () => this.#extracted());
   }
 
   #extracted(): void {
-    this.#state.append(this.#body!.end());
     this.#phase = 'extracted';
     this.#state.extractedOffset = this.#state.offset;
     this.#state.put(recordType.extracted);
@@ -206,6 +184,8 @@ export class MessageSession implements CleanupSession {
   /** What the content told: stands in front of late recipients. */
   #learnt(): void {
     const state = this.#state;
+    if (state.contentFilter !== undefined) state.put(recordType.filter, state.contentFilter);
+    if (state.redirect !== undefined) state.put(recordType.redirect, state.redirect);
     if (state.messageId !== undefined) state.attribute(attributeName.messageId, state.messageId);
     const encoding = state.attributes.get(attributeName.encoding);
     if (encoding !== undefined) state.attribute(attributeName.encoding, encoding);
@@ -219,7 +199,15 @@ export class MessageSession implements CleanupSession {
     if (this.#phase !== 'extracted') return this.#intake.bad('message ends too early');
     const { always_bcc: bcc } = this.#context.view;
     const copied = bcc !== '' && this.#state.flags & cleanupFlag.bccOk && this.#state.recipient !== undefined;
-    return chain(copied ? addBcc(this.#context, this.#state, bcc) : undefined, () => this.#state.put(recordType.end));
+    return chain(copied ? addBcc(this.#context, this.#state, bcc) : undefined, () => chain(this.#copies(), () => this.#state.put(recordType.end)));
+  }
+
+  /** The copies that header_checks(5) asked for. */
+  #copies(): MaybePromise<void> {
+    const { copies, isWhole, recipient } = this.#state;
+    let pending: MaybePromise<void> = undefined;
+    if (isWhole && recipient !== undefined) for (const address of copies) pending = chain(pending, () => addBcc(this.#context, this.#state, address));
+    return pending;
   }
 
   async #finish(): Promise<CleanupReply> {

@@ -30,6 +30,10 @@ export class MessageState {
   flags: number;
   status = 0;
   reason = '';
+  /** What header_checks(5) decided: FILTER, REDIRECT, BCC. */
+  contentFilter: string | undefined;
+  redirect: string | undefined;
+  readonly copies: string[] = [];
   arrival: TimeValue = { seconds: 0, microseconds: 0 };
   sender: string | undefined;
   fullName: string | undefined;
@@ -54,22 +58,27 @@ export class MessageState {
   messageId: string | undefined;
   headersSeen = new Set<string>();
   resent = false;
+  /** A Require-TLS-ESMTP: header came with the message. */
+  requireTlsSeen = false;
   dataOffset = 0;
   extractedOffset = 0;
   contentBytes = 0;
   #taken = 0;
   #isOdd = false;
+  /** What ends the writing. A report about mail that is refused shows all of it; nobody reads the rest of other mail. */
+  readonly #fatal: number;
 
   constructor(writer: MessageWriter, flags: number) {
     this.writer = writer;
     this.queueId = writer.queueId;
     this.flags = flags;
+    this.#fatal = flags & cleanupFlag.bounce ? incomplete : -1;
     this.records.put(recordType.size, unknownSize);
   }
 
   /** False: what comes now is not written any more. */
   get isWhole(): boolean {
-    return (this.status & incomplete) === 0;
+    return (this.status & this.#fatal) === 0 && (this.flags & cleanupFlag.discard) === 0;
   }
 
   /** Offset in the file of the next record. */
@@ -80,6 +89,13 @@ export class MessageState {
   put(type: number, payload = ''): void {
     if (!this.isWhole) return;
     if (this.reader.segment !== 'content' || type === recordType.extracted) this.#read(type, payload);
+    this.records.put(type, payload);
+    if (this.records.offset - this.#taken > gather) this.hand();
+  }
+
+  /** A line of the content, or a piece of one. */
+  putContent(type: number, payload: string | Buffer): void {
+    if (!this.isWhole) return;
     this.records.put(type, payload);
     if (this.records.offset - this.#taken > gather) this.hand();
   }

@@ -10,7 +10,6 @@ import { noDsn, type DeliveryAgent, type DeliveryReply, type Dsn } from '../../i
 import { AgentTrouble, DeliverPool } from '../../ipc/deliver-pool.ts';
 import { Outcome } from '../../delivery/outcome.ts';
 import { Reports, reportParameters } from '../../delivery/reports.ts';
-import type { Envelope } from '../../message/envelope.ts';
 import { quote822Local } from '../../message/address.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { QueueStore } from '../../queue/store.ts';

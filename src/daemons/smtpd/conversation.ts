@@ -11,7 +11,7 @@ import type { Log } from '../../log/log.ts';
 import { Pump } from '../../network/pump.ts';
 import { SmtpServerSession } from '../../protocol/smtp-server/session.ts';
 import type { SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
-import { reply, say, tell } from '../../protocol/smtp-server/reply.ts';
+import { reply, say } from '../../protocol/smtp-server/reply.ts';
 import type { LogEvent, Question, Reply, SmtpServerStep, Verdict } from '../../protocol/smtp-server/steps.ts';
 import type { Session } from '../../server/daemon.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
