@@ -10,13 +10,15 @@ import { sharedReads } from '../host/reading.ts';
 import { recordType } from '../message/record.ts';
 import { RecordWriter } from '../message/record-writer.ts';
 import {
-  cleanupReplyShape, cleanupService, cleanupStatus, contentChunkRecord,
+  cleanupFlag, cleanupReplyShape, cleanupService, cleanupStatus, contentChunkRecord,
   type Cleanup, type CleanupOptions, type CleanupReply, type CleanupSession,
 } from './cleanup.ts';
 import { Trunk } from './cleanup-trunk.ts';
+import { InspectionConductor } from './inspection-conductor.ts';
 import type { Adoption } from './trunk-session.ts';
 import type { ConnectionLimits } from './connection.ts';
 import { flushLogs } from '../log/turn.ts';
+import type { ContentInspection } from '../protocol/milter/inspection.ts';
 import { ServiceTrouble } from './service.ts';
 import { attribute, decode, encode, type Shape, type ShapeValue } from './shape.ts';
 import type { MaybePromise } from '../text/maybe.ts';
@@ -34,6 +36,7 @@ class CleanupConnection {
   broken = false;
   #input = '';
   #waiting: Waiting | undefined;
+  #conductor: InspectionConductor | undefined;
 
   constructor(path: string, limits: ConnectionLimits, released: () => void) {
     this.socket = net.connect({ ...sharedReads, path });
@@ -46,6 +49,7 @@ class CleanupConnection {
     this.socket.on('close', () => {
       this.broken = true;
       released();
+      this.#conductor?.lost();
       this.#waiting?.reject(new ServiceTrouble(path, trouble));
       this.#waiting = undefined;
     });
@@ -59,7 +63,21 @@ class CleanupConnection {
     });
   }
 
+  /** Filters look at the message; settles when they have, or the connection is lost. */
+  conduct(inspection: ContentInspection): Promise<void> {
+    return new Promise((resolve) => {
+      const conductor = new InspectionConductor(this.socket, inspection, (rest) => {
+        this.#conductor = undefined;
+        resolve();
+        this.#receive(rest);
+      });
+      this.#conductor = conductor;
+      if (this.broken) conductor.lost();
+    });
+  }
+
   #receive(chunk: Buffer): void {
+    if (this.#conductor !== undefined) return this.#conductor.receive(chunk);
     this.#input += chunk.toString('latin1');
     try {
       this.#deliver();
@@ -85,6 +103,7 @@ class RemoteSession implements CleanupSession {
   readonly #writer = new RecordWriter();
   readonly #release: (connection: CleanupConnection) => void;
   #scheduled = false;
+  #inspection: ContentInspection | undefined;
 
   constructor(queueId: string, connection: CleanupConnection, release: (connection: CleanupConnection) => void) {
     this.queueId = queueId;
@@ -95,6 +114,11 @@ class RemoteSession implements CleanupSession {
   record(type: number, text: string): void {
     this.#writer.put(type, text);
     this.#schedule();
+  }
+
+  inspect(inspection: ContentInspection): void {
+    this.#inspection = inspection;
+    this.record(recordType.milterCount, '1');
   }
 
   message(): void {
@@ -127,6 +151,7 @@ class RemoteSession implements CleanupSession {
   async end(): Promise<CleanupReply> {
     this.record(recordType.end, '');
     this.#flush();
+    if (this.#inspection !== undefined) await this.#connection.conduct(this.#inspection);
     try {
       const reply = await this.#connection.expect(cleanupReplyShape);
       this.#release(this.#connection);
@@ -173,6 +198,8 @@ export class RemoteCleanup implements Cleanup {
   }
 
   open(options: CleanupOptions): MaybePromise<CleanupSession> {
+    // Filters talk back, which takes a connection of the message's own.
+    if ((options.flags & cleanupFlag.inspect) !== 0) return this.#openAlone(options);
     return this.#trunk?.open(options) ?? this.#openLater(options);
   }
 

@@ -11,6 +11,7 @@ import { RecordReader } from '../message/record-reader.ts';
 import { cleanupReplyShape, cleanupService, contentChunkRecord, type Cleanup, type CleanupOptions, type CleanupSession } from './cleanup.ts';
 import { serveConversation, type EndingSignal } from './serve.ts';
 import { AttributeReader, attribute, decode, encode } from './shape.ts';
+import { RemoteInspection } from './inspection-remote.ts';
 import { TrunkConversation, TrunkRegistry } from './trunk-server.ts';
 
 /** A single record is a header line or an address; content comes in chunks of what a socket read gives. */
@@ -26,6 +27,8 @@ class CleanupConversation {
   #input = '';
   #opening = false;
   #ending = false;
+  /** Filters that the client has; they are shown the message when it has ended. */
+  #inspection: RemoteInspection | undefined;
 
   constructor(socket: net.Socket, cleanup: Cleanup, log: Log) {
     this.#socket = socket;
@@ -39,6 +42,7 @@ class CleanupConversation {
 
   receive(chunk: Buffer): void {
     if (this.#trunk !== undefined) return this.#trunk.receive(chunk);
+    if (this.#reader === undefined && this.#inspection !== undefined) return this.#inspection.receive(chunk);
     if (this.#reader !== undefined) {
       this.#reader.feed(chunk);
       this.#records();
@@ -53,6 +57,7 @@ class CleanupConversation {
     this.#trunk?.closed();
     this.#session?.abort();
     this.#session = undefined;
+    this.#inspection?.lost();
   }
 
   end(): void {
@@ -135,10 +140,17 @@ class CleanupConversation {
   #record(record: QueueRecord): boolean {
     const session = this.#session!;
     if (record.type === contentChunkRecord) return !session.content(record.data);
-    if (record.type === recordType.message) session.message();
+    if (record.type === recordType.milterCount) this.#inspect(session);
+    else if (record.type === recordType.message) session.message();
     else if (record.type === recordType.extracted) session.extracted();
     else session.record(record.type, recordText(record));
     return false;
+  }
+
+  #inspect(session: CleanupSession): void {
+    if (session.inspect === undefined) throw new Error('this message cannot be shown to filters');
+    this.#inspection = new RemoteInspection(this.#socket);
+    session.inspect(this.#inspection);
   }
 
   async #pause(): Promise<void> {
@@ -154,6 +166,8 @@ class CleanupConversation {
     const reply = await session.end();
     this.#session = undefined;
     flushLogs();
+    this.#inspection?.finish();
+    this.#inspection = undefined;
     if (this.#socket.writable) this.#socket.write(encode(cleanupReplyShape, reply), 'latin1');
     if (this.#ending) this.#socket.end();
     else this.#request();

@@ -6,6 +6,7 @@
  * A status of 0 means: durable, on this queue id. Anything else means: nothing was kept, and the client must not answer 250.
  */
 import { declareService } from './service.ts';
+import type { ContentInspection } from '../protocol/milter/inspection.ts';
 import type { MaybePromise } from '../text/maybe.ts';
 import type { TimeValue } from '../text/time.ts';
 
@@ -22,6 +23,8 @@ export const cleanupFlag = {
   smtputf8: 1 << 8,
   autoUtf8: 1 << 9,
   requireTls: 1 << 10,   // REQUIRETLS was asked for (RFC 8689)
+  /** Ours: the client may say `inspect` before the content. */
+  inspect: 1 << 20,
 } as const;
 
 /** What smtpd(8) and pickup(8) ask for, and what bounces and forwards ask for (CLEANUP_FLAG_MASK_EXTERNAL, _INTERNAL). */
@@ -75,6 +78,11 @@ export interface CleanupSession {
   readonly queueId: string;
   /** One envelope or extracted record; type is a record type of message/record.ts, text a byte string. */
   record(type: number, text: string): void;
+  /**
+   * Before `message`, of a session opened with the flag `inspect`: the message is shown to filters when it has ended, and what they
+   * say is done before it is kept. The inspection is closed then. Absent: this session cannot do that, and the message must be refused.
+   */
+  inspect?(inspection: ContentInspection): void;
   /** End of the envelope, start of the content. */
   message(): void;
   /** The next piece of the content, cut anywhere. False: more than enough is waiting; await drained() before the next. */

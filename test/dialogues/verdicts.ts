@@ -83,6 +83,7 @@ export class VerdictGiver {
         ? refuse(554, '5.7.1', '<END-OF-MESSAGE>: End-of-data rejected: Access denied')
         : { accept: true, queueId: `M${++this.#messages}` };
       case 'ETRN': return { accept: false, reply: { code: 459, text: `<${question.domain}>: service unavailable` } };
+      case 'UNKNOWN': return accept;
     }
   }
 

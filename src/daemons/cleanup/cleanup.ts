@@ -23,6 +23,7 @@ import { parseNameMask, type NameTable } from '../../text/name-mask.ts';
 import { openAddressMaps } from './address-maps.ts';
 import { contentRules } from './content-rules.ts';
 import { cleanupParameters, type CleanupContext } from './context.ts';
+import { openOtherMilters } from './milter-emulation.ts';
 import { MessageSession } from './session.ts';
 
 /** Headers that are remembered as rewritten. */
@@ -54,6 +55,7 @@ function cleanupContext(tools: Tools): CleanupContext {
   const rules = addressRules(config, localDomains(config, tables));
   const virtualAliases = openMaps(view.virtual_alias_maps, tables, 'virtual_alias_maps');
   const propagates = extensionUses(view.propagate_unmatched_extensions);
+  const milterHeaderChecks = openMaps(view.milter_header_checks, tables, 'milter_header_checks');
   const rewrite = services.connect(rewriteService, view.rewrite_service_name);
   const complete = (address: string): MaybePromise<string> => chain(rewrite.rewrite({ rule: 'local', address }), (reply) => reply.address);
   const aliases = { maps: virtualAliases, rules, propagates: propagates('virtual'), complete, warn: (text: string) => log.warning(text) };
@@ -69,6 +71,9 @@ function cleanupContext(tools: Tools): CleanupContext {
     addressMaps: openAddressMaps({ config, tables, rules, propagates, complete, log }),
     virtualAliases: virtualAliases.isEmpty ? undefined : (address) => mapAddress(aliases, address),
     fullAddress: (address) => (address === '' ? '' : chain(complete(quote822Local(address)), unquote822Local)),
+    holdDirectory: 'incoming',
+    milters: openOtherMilters(tools),
+    milterHeaderChecks: milterHeaderChecks.isEmpty ? undefined : milterHeaderChecks,
   };
 }
 

@@ -7,6 +7,8 @@ import type { bounceService } from '../../ipc/bounce.ts';
 import type { Directory } from '../../ipc/directory.ts';
 import type { rewriteService } from '../../ipc/rewrite.ts';
 import type { QueueStore } from '../../queue/store.ts';
+import type { OtherMilters } from './milter-emulation.ts';
+import type { Maps } from '../../tables/maps.ts';
 import type { Clock } from '../../server/clock.ts';
 import { contentParameters, type ContentRules } from './content-rules.ts';
 import type { AnswerMemory } from '../../text/answer-memory.ts';
@@ -19,7 +21,7 @@ export const cleanupParameters = [
   'enable_original_recipient', 'enable_long_queue_ids', 'always_add_missing_headers', 'undisclosed_recipients_header',
   'cleanup_replace_stray_cr_lf', 'header_from_format', 'detect_8bit_encoding_header',
   'virtual_alias_maps', 'virtual_alias_expansion_limit', 'virtual_alias_recursion_limit', 'virtual_alias_address_length_limit',
-  'duplicate_filter_limit', 'delay_warning_time', 'propagate_unmatched_extensions', 'recipient_delimiter',
+  'duplicate_filter_limit', 'delay_warning_time', 'propagate_unmatched_extensions', 'recipient_delimiter', 'milter_header_checks',
   'always_bcc', 'empty_address_recipient', 'smtputf8_enable', 'queue_file_attribute_count_limit', 'verp_delimiter_filter', 'disable_verp_bounces', 'hash_queue_names', 'hash_queue_depth', 'queue_service_name', 'remote_header_rewrite_domain', 'cleanup_service_name', 'bounce_service_name', 'trace_service_name', 'rewrite_service_name',
   ...contentParameters,
 ] as const;
@@ -45,4 +47,10 @@ export interface CleanupContext {
   fullAddress(address: string): MaybePromise<string>;
   /** Headers with addresses as they came (behind context and NUL), and what they become. */
   readonly rewrittenHeaders: AnswerMemory<string>;
+  /** Milters for mail that does not come by SMTP; undefined: none. */
+  readonly milters?: OtherMilters | undefined;
+  /** milter_header_checks; undefined: none. */
+  readonly milterHeaderChecks?: Maps | undefined;
+  /** Where messages are held back that filters may change. */
+  readonly holdDirectory: string;
 }

@@ -95,7 +95,9 @@ export class EnvelopeIntake {
 function recipient(intake: EnvelopeIntake, text: string): MaybePromise<void> {
   const { wishes } = intake;
   intake.wishes = noWishes();
-  return addRecipient(intake.context, intake.state, text, wishes);
+  const { state } = intake;
+  if (state.told === undefined) return addRecipient(intake.context, state, text, wishes);
+  return chain(addRecipient(intake.context, state, text, wishes), () => void state.told!.push(state.recipient ?? ''));
 }
 
 function originalRecipient({ wishes, context, state }: EnvelopeIntake, text: string): void {

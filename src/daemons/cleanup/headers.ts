@@ -59,6 +59,7 @@ export class Headers {
   #take(field: string, known: HeaderClass): MaybePromise<void> {
     const parts = { name: field.slice(0, headerNameLength(field)), body: field.slice(field.indexOf(':') + 1) };
     this.#note(known, trimLeft(parts.body), field);
+    if (known.name === 'Received' && this.#state.hopCount === 1) this.#state.ownReceived ??= field;
     if (!this.#state.isWhole) return;
     if (known.resent) this.#state.resent = true;
     if (this.#dropped.has(lowerAscii(known.name))) return;

@@ -12,7 +12,7 @@ import { untilNul, type CheckAction, type CheckActions } from '../../message/hea
 import type { MessageState } from './state.ts';
 
 /** Nothing more of the message is looked at: neither by tables nor by milters. */
-const allFilters = cleanupFlag.filter | cleanupFlag.milter;
+const allFilters = cleanupFlag.filter | cleanupFlag.milter | cleanupFlag.inspect;
 
 type Voice = Pick<CheckActions, 'log' | 'warn'>;
 

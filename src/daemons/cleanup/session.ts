@@ -6,6 +6,7 @@
  * address that could not be rewritten or a disk that failed is a reason to try later.
  */
 import { cleanupFlag, cleanupStatus, type CleanupOptions, type CleanupReply, type CleanupSession } from '../../ipc/cleanup.ts';
+import type { ContentInspection } from '../../protocol/milter/inspection.ts';
 import { attributeName, sendOption } from '../../message/envelope-names.ts';
 import { recordType } from '../../message/record.ts';
 import { QueueTrouble } from '../../queue/store.ts';
@@ -15,6 +16,7 @@ import { Content } from './content.ts';
 import type { CleanupContext } from './context.ts';
 import { EnvelopeIntake, headerContext } from './envelope.ts';
 import { Headers } from './headers.ts';
+import { MessageFilters } from './milter.ts';
 import { addBcc } from './recipients.ts';
 import { MessageState } from './state.ts';
 
@@ -35,6 +37,8 @@ export class MessageSession implements CleanupSession {
   #idle: (() => void)[] = [];
   #content: Content | undefined;
   #phase: 'envelope' | 'content' | 'extracted' = 'envelope';
+  /** Undefined: no filter will see the message. */
+  #filters: MessageFilters | undefined;
   #over = false;
 
   constructor(context: CleanupContext, options: CleanupOptions) {
@@ -42,6 +46,7 @@ export class MessageSession implements CleanupSession {
     this.#lineEnd = options.lineEnd;
     this.#state = new MessageState(context.store.create(options.reserved, context.view.enable_long_queue_ids), options.flags);
     this.#intake = new EnvelopeIntake(context, this.#state);
+    this.#filters = MessageFilters.of(context, this.#state);
     if (options.flags & cleanupFlag.smtputf8) this.#state.sendOptions |= sendOption.smtputf8Requested;
     if (options.flags & cleanupFlag.requireTls) this.#state.sendOptions |= sendOption.requireTlsEsmtp;
   }
@@ -53,6 +58,11 @@ export class MessageSession implements CleanupSession {
   record(type: number, text: string): void {
     if (this.#busy) this.#put(() => this.#record(type, text));
     else if (!this.#over) this.#now(() => this.#record(type, text));
+  }
+
+  inspect(inspection: ContentInspection): void {
+    if (this.#filters === undefined) throw new Error('an inspection that was not announced');
+    this.#filters.inspect(inspection);
   }
 
   message(): void {
@@ -84,10 +94,11 @@ export class MessageSession implements CleanupSession {
   }
 
   abort(): void {
-    if (this.#over) return;
+    if (this.#over) return this.#filters?.abort();
     this.#over = true;
     this.#line = [];
     this.#state.refuse(cleanupStatus.bad);
+    this.#filters?.abort();
     this.#state.writer.discard();
   }
 
@@ -213,6 +224,8 @@ export class MessageSession implements CleanupSession {
   async #finish(): Promise<CleanupReply> {
     const state = this.#state;
     if (state.isWhole && state.recipient === undefined) state.refuse(cleanupStatus.noRecipients);
+    if (state.flags & cleanupFlag.discard) state.status = 0;
+    await this.#filters?.see();
     if (state.flags & cleanupFlag.discard) state.status = 0;
     if (state.status !== 0 && canBounce(state)) await bounceRefused(this.#context, state);
     if (state.status !== 0 || state.flags & cleanupFlag.discard) return this.#drop();

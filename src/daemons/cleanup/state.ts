@@ -12,6 +12,7 @@ import { RecordWriter } from '../../message/record-writer.ts';
 import { sendOption } from '../../message/envelope-names.ts';
 import { emptySize } from '../../message/envelope.ts';
 import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
+import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { TimeValue } from '../../text/time.ts';
 
 const incomplete = cleanupStatus.bad | cleanupStatus.write | cleanupStatus.size | cleanupStatus.defer;
@@ -23,10 +24,10 @@ const unknownSize = renderSize(emptySize);
 
 export class MessageState {
   readonly queueId: string;
-  readonly writer: MessageWriter;
-  readonly records = new RecordWriter();
+  writer: MessageWriter;
+  records = new RecordWriter();
   /** Reads what is written, so that nobody has to read it again. */
-  readonly reader = new EnvelopeReader();
+  reader = new EnvelopeReader();
   flags: number;
   status = 0;
   reason = '';
@@ -63,6 +64,12 @@ export class MessageState {
   dataOffset = 0;
   extractedOffset = 0;
   contentBytes = 0;
+  /** Our own Received: header, as it is written. */
+  ownReceived: string | undefined;
+  /** Recipients that the client named, in full form, for filters that are told of them; undefined: none are. */
+  told: string[] | undefined;
+  /** What is put goes here, not into the file. */
+  #captured: { type: number; text: string }[] | undefined;
   #taken = 0;
   #isOdd = false;
   /** What ends the writing. A report about mail that is refused shows all of it; nobody reads the rest of other mail. */
@@ -88,6 +95,7 @@ export class MessageState {
 
   put(type: number, payload = ''): void {
     if (!this.isWhole) return;
+    if (this.#captured !== undefined) return void this.#captured.push({ type, text: payload });
     if (this.reader.segment !== 'content' || type === recordType.extracted) this.#read(type, payload);
     this.records.put(type, payload);
     if (this.records.offset - this.#taken > gather) this.hand();
@@ -107,7 +115,7 @@ export class MessageState {
   }
 
   putRecipient(address: string): void {
-    if (this.isWhole) this.recipientOffsets.push(this.records.offset);
+    if (this.isWhole && this.#captured === undefined) this.recipientOffsets.push(this.records.offset);
     this.put(recordType.recipient, address);
     this.recipientCount++;
   }
@@ -135,6 +143,33 @@ export class MessageState {
   hand(): void {
     for (const piece of this.records.take()) this.writer.write(piece);
     this.#taken = this.records.offset;
+  }
+
+  /** What `run` puts, instead of putting it. One at a time. */
+  capture(run: () => MaybePromise<void>): MaybePromise<{ type: number; text: string }[]> {
+    const captured: { type: number; text: string }[] = (this.#captured = []);
+    const done = (): { type: number; text: string }[] => ((this.#captured = undefined), captured);
+    const failed = (error: unknown): never => {
+      this.#captured = undefined;
+      throw error;
+    };
+    try {
+      const pending = run();
+      return isPending(pending) ? pending.then(done, failed) : done();
+    } catch (error) {
+      return failed(error);
+    }
+  }
+
+  /** The file is written once more, from its first record. */
+  beginAnew(writer: MessageWriter): void {
+    this.writer = writer;
+    this.records = new RecordWriter();
+    this.reader = new EnvelopeReader();
+    this.recipientOffsets.length = 0;
+    this.recipientCount = this.#taken = 0;
+    this.#isOdd = false;
+    this.records.put(recordType.size, unknownSize);
   }
 
   /** Hand over the last records and write the sizes into the first one. */

@@ -37,6 +37,8 @@ export interface ClientCounts {
   mayStartTls(): MaybePromise<boolean>;
   /** A handshake that resumed no session is over: how many there were, when that is too many. */
   startedTls(): MaybePromise<number | undefined>;
+  /** How many connections the client has, where that was asked. */
+  readonly connections?: number | undefined;
   /** The client is gone. */
   gone(): void;
 }
@@ -81,6 +83,7 @@ class Counted implements ClientCounts {
   readonly #limits: Limits;
   readonly #anvil: Anvil;
   readonly #isExempt: Exempt;
+  connections: number | undefined;
   #key = '';
   #counts = false;
   #isGone = false;
@@ -109,6 +112,7 @@ class Counted implements ClientCounts {
   async #countConnection(): Promise<Reply | undefined> {
     const answer = await this.#ask(() => this.#anvil.connect({ client: this.#key }));
     if (answer === undefined) return undefined;
+    this.connections = answer.count;
     const { connections, connectionRate, hostname } = this.#limits;
     const refusal = reply(421, '4.7.0', `${hostname} Error: too many connections from ${this.#client.address}`);
     if (connections > 0 && answer.count > connections) return this.#refuse('Connection concurrency', answer.count, refusal);

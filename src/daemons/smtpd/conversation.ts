@@ -5,7 +5,7 @@
  * and a warning in the log; a throw ends this session and no other.
  */
 import { fullSocket, type PeerSocket } from '../../host/lean-socket.ts';
-import type { CleanupReply } from '../../ipc/cleanup.ts';
+import { cleanupStatus, type CleanupReply } from '../../ipc/cleanup.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
 import { Pump } from '../../network/pump.ts';
@@ -27,6 +27,7 @@ import type { ProbeSenderOf } from './probe-sender.ts';
 import { answerEtrn } from './flush-site.ts';
 import { clientLine, logEvent, whereIs } from './log-lines.ts';
 import { listenersOf, reasonOf, type Audience } from './listeners.ts';
+import { SessionMilters, type MilterDesk } from './milter.ts';
 import { overridden } from './other-client.ts';
 import type { PeerOf } from './peer-rights.ts';
 import type { EditReply } from './refusal-text.ts';
@@ -77,6 +78,8 @@ export interface Hall extends Audience {
   isLocalRewriting(state: AccessState): MaybePromise<boolean>;
   readonly contentFilter: string;
   readonly withoutFlags: number;
+  /** Undefined: no client has milters. */
+  readonly milters?: MilterDesk | undefined;
   /** Undefined: replies go out as they are. */
   readonly editReply?: EditReply | undefined;
   /** A name for the next mail transaction, as policy services know it. */
@@ -89,6 +92,7 @@ const accepted: Verdict = { accept: true };
 const badSender: Verdict = { accept: false, reply: say.badSender };
 const badRecipient: Verdict = { accept: false, reply: say.badRecipient };
 const noSpace = reply(452, '4.3.1', 'Insufficient system storage');
+const lostCleanup = reply(421, '4.3.0', 'Mail system error');
 const noCleanup = reply(451, '4.3.0', 'Error: queue file write error');
 
 const freshState = (client: Client, log: Log): AccessState => ({
@@ -112,11 +116,13 @@ export class Conversation {
     RCPT: (conversation, question) => conversation.#rcptTo(question),
     DATA: (conversation) => conversation.#data(),
     END: (conversation, { size }) => conversation.#end(size),
-    STARTTLS: (conversation) => conversation.#encryption.mayBegin(),
-    AUTH: (conversation, question) => conversation.#counted(conversation.#counts.auth(), () => conversation.#authentication.begin(question)),
+    STARTTLS: (conversation) => conversation.#unlessFiltered(() => conversation.#encryption.mayBegin()),
+    AUTH: (conversation, question) => conversation.#counted(conversation.#counts.auth(), () => conversation.#unlessFiltered(() => conversation.#authentication.begin(question))),
     RESPONSE: (conversation, { response }) => conversation.#authentication.respond(response),
-    VRFY: (conversation, question) => conversation.#counted(conversation.#counts.recipient(), () => conversation.#verify(question.address, question.path)),
-    ETRN: (conversation, { domain }) => conversation.#etrn(domain),
+    VRFY: (conversation, question) =>
+      conversation.#counted(conversation.#counts.recipient(), () => conversation.#unlessFiltered(() => conversation.#verify(question.address, question.path))),
+    ETRN: (conversation, { domain }) => conversation.#unlessFiltered(() => conversation.#etrn(domain)),
+    UNKNOWN: (conversation, { line }) => conversation.#filtered(conversation.#milters?.unknown(line), () => accepted),
     COMMAND: (conversation, { line }) => conversation.#hall.filterCommand?.(line, conversation.#lookAgain()) ?? accepted,
     XCLIENT: (conversation, question) => conversation.#become(question),
   };
@@ -134,6 +140,7 @@ export class Conversation {
   #pump: Pump<SmtpServerStep> | undefined;
   readonly #encryption: Encryption;
   readonly #authentication: Authentication;
+  readonly #milters: SessionMilters | undefined;
   #mail: Omit<TransactionFacts, 'state'> & { readonly command: string } | undefined;
   #transaction: Transaction | ProxyTransaction | undefined;
   /** The client has gone: an answer that comes now must not begin anything. */
@@ -146,6 +153,7 @@ export class Conversation {
     if (session.stress) this.#state.stress = true;
     if (hall.logsInternal) this.#state.logsInternal = true;
     this.#counts = hall.counts(client, session.log);
+    if (hall.milters !== undefined) this.#milters = new SessionMilters(hall.milters, this.#state, () => this.#counts.connections);
     this.#socket = session.socket;
     this.#settings = this.#edited(hall.settings(client));
     this.#machine = new SmtpServerSession(this.#settings, hall.tls.level.isWrapped);
@@ -161,9 +169,10 @@ export class Conversation {
 
   /** Settings are shared; what is done to replies depends on the session. */
   #edited(settings: SmtpServerSettings): SmtpServerSettings {
-    const { editReply } = this.#hall;
+    const { editReply, milters } = this.#hall;
     const { transcript, listener } = listenersOf(this.#hall, this.#state, settings.smtputf8_enable);
     this.#transcript = transcript;
+    if (milters !== undefined) settings = { ...settings, asksUnknown: true };
     const edited = editReply === undefined ? settings : { ...settings, editReply: (said: Reply) => editReply(said, this.#state) };
     return listener === undefined ? edited : { ...edited, transcript: listener };
   }
@@ -181,6 +190,7 @@ export class Conversation {
       this.#transcript?.flush(this.#endReason);
       unhurried?.delete(this);
       this.#forget();
+      this.#milters?.quit();
       this.#counts.gone();
       this.#log.info(`disconnect from ${this.#state.client.label} ${this.#machine.statistics()}`);
     }
@@ -283,10 +293,20 @@ export class Conversation {
     return chain(refusal, (found) => (found === undefined ? next() : { accept: false, reply: found }));
   }
 
+  /** Milters refuse, or it goes on. */
+  #filtered(refusal: MaybePromise<Reply | undefined>, next: () => MaybePromise<Verdict>): MaybePromise<Verdict> {
+    return chain(refusal, (found) => (found === undefined ? next() : { accept: false, reply: found }));
+  }
+
+  #unlessFiltered(next: () => MaybePromise<Verdict>): MaybePromise<Verdict> {
+    return this.#filtered(this.#milters?.other(), next);
+  }
+
   #connect(): MaybePromise<Verdict> {
     const peer = this.#hall.peerOf?.(this.#state.client, this.#settings);
     return chain(peer, (known) => {
-      const verdict = this.#counted(this.#counts.connected(), () => this.#verdict(this.#hall.policy.connect(this.#state)));
+      const verdict = this.#counted(this.#counts.connected(), () => chain(this.#verdict(this.#hall.policy.connect(this.#state)), (judged) =>
+        (judged.accept ? chain(this.#milters?.connect(), (own) => own ?? judged) : judged)));
       return known === undefined ? verdict : chain(verdict, (said) => ({ ...said, peer: known }));
     });
   }
@@ -302,12 +322,14 @@ export class Conversation {
     state.sasl = override.login === undefined ? undefined : { username: override.login, method: 'XCLIENT', sender: undefined };
     state.answers = state.noted = undefined;
     this.#counts = this.#hall.counts(state.client, this.#log);
+    this.#milters?.restart();
     return accepted;
   }
 
   #hello(name: string): MaybePromise<Verdict> {
+    const again = this.#state.helo !== undefined;
     this.#state.helo = name;
-    return this.#verdict(this.#hall.policy.hello(this.#state));
+    return chain(this.#verdict(this.#hall.policy.hello(this.#state)), (verdict) => (verdict.accept ? chain(this.#milters?.hello(name, again), (own) => own ?? verdict) : verdict));
   }
 
   #mailFrom(question: Asked<'MAIL'>): MaybePromise<Verdict> {
@@ -342,6 +364,14 @@ export class Conversation {
     const hall = this.#hall;
     const state = this.#state;
     if (decision?.kind === 'refuse') return (this.#forget(), verdictOf(decision));
+    const judged = this.#milters?.mail(this.#machine.pathWords);
+    if (judged !== undefined) return chain(judged, (refusal) => (refusal === undefined ? this.#senderTaken(sender, parameters) : (this.#forget(), { accept: false, reply: refusal })));
+    return this.#senderTaken(sender, parameters);
+  }
+
+  #senderTaken(sender: string, parameters: Asked<'MAIL'>['parameters']): MaybePromise<Verdict> {
+    const hall = this.#hall;
+    const state = this.#state;
     if (!hall.hasSpace()) {
       hall.policy.logRefusal(state, noSpace);
       this.#forget();
@@ -370,7 +400,14 @@ export class Conversation {
     return chain(this.#hall.policy.recipient(state, sameIgnoringCase(question.recipient, 'postmaster')), (decision) => this.#recipientJudged(question, decision));
   }
 
-  #recipientJudged({ recipient, notify, orcpt }: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
+  #recipientJudged(question: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
+    if (this.#milters === undefined) return this.#recipientTaken(question, decision);
+    this.#state.recipient = question.recipient;
+    const refused = decision?.kind === 'refuse' ? decision.reply : undefined;
+    return chain(this.#milters.rcpt(this.#machine.pathWords, refused), (reply) => this.#recipientTaken(question, reply === undefined ? decision : { kind: 'refuse', reply }));
+  }
+
+  #recipientTaken({ recipient, notify, orcpt }: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
     const state = this.#state;
     if (decision?.kind === 'refuse') {
       state.recipient = undefined;
@@ -403,7 +440,7 @@ export class Conversation {
   #open(): MaybePromise<Transaction | ProxyTransaction | undefined> {
     if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
     const { command, ...mail } = this.#mail!;
-    const facts = { state: this.#state, ...mail };
+    const facts = { state: this.#state, ...mail, isFiltered: this.#milters?.isChained ?? false };
     const { proxy } = this.#hall;
     if (proxy !== undefined) return this.#transaction = proxy.open(facts, command, () => this.#announce());
     const transaction = Transaction.open(this.#hall.cleanup, facts);
@@ -435,8 +472,25 @@ export class Conversation {
   #data(): MaybePromise<Verdict> {
     return chain(this.#ofWholeMessage((state) => this.#hall.policy.data(state)), (decision) => {
       if (decision?.kind === 'refuse') return verdictOf(decision);
-      return chain(this.#isGone ? undefined : this.#transaction!.begin(this.#hall.own), (refusal) => (refusal === undefined ? accepted : { accept: false, reply: refusal }));
+      return this.#milters === undefined ? this.#begin() : this.#filteredData(this.#milters);
     });
+  }
+
+  #filteredData(milters: SessionMilters): MaybePromise<Verdict> {
+    const state = this.#state;
+    state.recipient = this.#machine.context().recipient;
+    return chain(milters.data(), (refusal) => {
+      state.recipient = undefined;
+      if (refusal !== undefined) return { accept: false, reply: refusal };
+      const inspection = milters.inspection();
+      // What goes to a filter before the queue is seen by the milters of the service behind it.
+      if (inspection !== undefined && !this.#isGone && this.#transaction instanceof Transaction) this.#transaction.inspect(inspection);
+      return this.#begin();
+    });
+  }
+
+  #begin(): MaybePromise<Verdict> {
+    return chain(this.#isGone ? undefined : this.#transaction!.begin(this.#hall.own), (refusal) => (refusal === undefined ? accepted : { accept: false, reply: refusal }));
   }
 
   #content(chunk: Buffer): MaybePromise<void> {
@@ -458,6 +512,8 @@ export class Conversation {
     this.#transaction = undefined;
     this.#forget();
     if ('verdict' in outcome) return outcome.verdict;
+    // Nobody knows what filters have heard of the message, or have still to say: they begin anew with the client's next session.
+    if (this.#milters?.isChained && (outcome.status & cleanupStatus.write) !== 0) this.#machine.expel(lostCleanup, false);
     return outcome.status === 0 ? { accept: true, queueId: queueId! } : { accept: false, reply: refusedByCleanup(outcome) };
   }
 
@@ -496,6 +552,7 @@ export class Conversation {
     this.#transaction?.abort();
     this.#transaction = undefined;
     this.#mail = undefined;
+    this.#milters?.abort();
     const state = this.#state;
     state.sender = state.recipient = state.queueId = state.forwarded = undefined;
     this.#vouch(undefined);

@@ -34,6 +34,7 @@ import { Conversation, type Hall } from './conversation.ts';
 import { openNotices, noticeParameters } from './notices.ts';
 import { openCommandFilter } from './command-filter.ts';
 import { openPeerRights, peerParameters } from './peer-rights.ts';
+import { openMilterDesk } from './milter.ts';
 import { Policy } from './policy.ts';
 import { openFlushSite } from './flush-site.ts';
 import { openProbeSender } from './probe-sender.ts';
@@ -159,6 +160,9 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
       chain(rewritten(probe(state), { name: state.client.label, replyClass: 'Client host' }), (decision) => decision?.kind === 'permit')),
     contentFilter: view.content_filter,
     withoutFlags: overriddenFlags(view.receive_override_options),
+    milters: openMilterDesk({
+      tools, context, native: (host) => setup.outside!.native(host), resolve: setup.tools.resolve, withoutFlags: overriddenFlags(view.receive_override_options),
+    }),
     nextInstance: instances(clock),
     editReply: createReplyEditor({
       filter: openMaps(view.smtpd_reject_filter_maps, context, 'smtpd_reject_filter_maps'),

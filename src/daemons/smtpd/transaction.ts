@@ -5,12 +5,15 @@
  * remembered: the client hears it as a temporary failure at the next command that depends on it.
  */
 import { externalFlags, cleanupFlag, cleanupDetail, cleanupStatus, type Cleanup, type CleanupReply, type CleanupSession } from '../../ipc/cleanup.ts';
+import { ServiceTrouble } from '../../ipc/service.ts';
 import { attributeName } from '../../message/envelope-names.ts';
 import type { MailParameters } from '../../message/path-parameters.ts';
 import { receivedFromClient, type TlsFacts } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import type { Reply } from '../../protocol/smtp-server/steps.ts';
 import { dsnNotify, dsnValid, splitDsn } from '../../message/dsn.ts';
+import type { ContentInspection } from '../../protocol/milter/inspection.ts';
+import { replyOf } from '../../protocol/milter/reply.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import { forwardedClient } from '../../protocol/smtp-server/client-attributes.ts';
 import type { AccessState } from './access/state.ts';
@@ -33,6 +36,8 @@ export interface TransactionFacts {
   readonly logsPort?: boolean | undefined;
   /** smtputf8_autodetect_classes */
   readonly detectsUtf8?: boolean | undefined;
+  /** Milters may want to see the content. */
+  readonly isFiltered?: boolean;
 }
 
 export interface OwnName {
@@ -60,7 +65,9 @@ export class Transaction {
   static open(cleanup: Cleanup, facts: TransactionFacts): MaybePromise<Transaction> {
     const { smtputf8, requireTls } = facts.parameters;
     const utf8 = smtputf8 ? cleanupFlag.smtputf8 : facts.detectsUtf8 ? cleanupFlag.autoUtf8 : 0;
-    const flags = ((externalFlags | cleanupFlag.smtpReply) & ~facts.withoutFlags) | utf8 | (requireTls ? cleanupFlag.requireTls : 0);
+    // Milters for mail of other sources are never asked about ours.
+    const wishes = (facts.isFiltered ? cleanupFlag.inspect : 0) | (requireTls ? cleanupFlag.requireTls : 0);
+    const flags = ((externalFlags | cleanupFlag.smtpReply) & ~facts.withoutFlags & ~cleanupFlag.milter) | utf8 | wishes;
     const session = cleanup.open({ flags, lineEnd: 'crlf' });
     return isPending(session) ? session.then((late) => new Transaction(facts, late)) : new Transaction(facts, session);
   }
@@ -74,6 +81,12 @@ export class Transaction {
     if (orcpt !== '') this.#attribute(attributeName.dsnOrcpt, orcpt);
     this.#session.record(recordType.recipient, address);
     if (this.#recipients.length < 2) this.#recipients.push(address);
+  }
+
+  /** Milters want to see the message before it is kept. */
+  inspect(inspection: ContentInspection): void {
+    if (this.#session.inspect === undefined) throw new ServiceTrouble('cleanup', 'cannot show the message to milters');
+    this.#session.inspect(inspection);
   }
 
   /** The envelope is complete: content follows, with our own header in front. */
@@ -191,8 +204,8 @@ export function receivedLines({ state, parameters, arrival, receivedTls }: Trans
 
 /** What the client hears when cleanup did not keep the message. A reason may be a whole SMTP reply (smtpReply flag). */
 export function refusedByCleanup({ status, reason }: CleanupReply): Reply {
-  const whole = /^([45][0-9][0-9])[ -](?:([245]\.[0-9]{1,3}\.[0-9]{1,3}) )?(.*)$/s.exec(reason);
-  if (whole !== null) return whole[2] === undefined ? { code: Number(whole[1]), text: whole[3]! } : { code: Number(whole[1]), status: whole[2], text: whole[3]! };
+  const whole = replyOf(reason);
+  if (whole !== undefined) return whole;
   const detail = cleanupDetail(status);
   const isContent = (status & (cleanupStatus.contents | cleanupStatus.defer)) !== 0;
   if (isContent && reason !== '') {

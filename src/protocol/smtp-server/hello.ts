@@ -35,11 +35,12 @@ function doubt(dialogue: Dialogue): string | undefined {
   return unclear === undefined ? undefined : `if EHLO feature ${unclear[1]} should be announced to`;
 }
 
-function ehloReply(dialogue: Dialogue): Reply {
+function ehloReply(dialogue: Dialogue, bare: boolean): Reply {
   const unclear = doubt(dialogue);
   if (unclear !== undefined) return dialogue.unsure(unclear);
   const lines = [dialogue.settings.myhostname];
   for (const [name, line] of keywords) {
+    if (bare && name !== 'enhancedstatuscodes') continue;
     const text = dialogue.offers(name) ? line(dialogue) : undefined;
     if (text !== undefined) lines.push(...(typeof text === 'string' ? [text] : text));
   }
@@ -87,9 +88,10 @@ export const ehlo: Verb = {
   last: true,
   check: (_dialogue, words) => checkHello('EHLO', say.ehloSyntax, words),
   accepted(dialogue, question, verdict) {
+    const bare = verdict.accept && verdict.bare === true;
     dialogue.greet('ESMTP', nameOf(question));
     dialogue.mechanisms = verdict.accept ? verdict.mechanisms : undefined;
     logDiscarded(dialogue);
-    return ehloReply(dialogue);
+    return ehloReply(dialogue, bare);
   },
 };

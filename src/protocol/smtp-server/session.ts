@@ -7,7 +7,7 @@
  * Nothing a client sends makes it throw; `answer` without a question does. Memory is the unused input (settings.inputLimit)
  * and one command. Give it `settings`, then drive it as machine.ts says.
  */
-import { splitCommand } from '../../message/smtp-path.ts';
+import { splitCommand, type CommandWord } from '../../message/smtp-path.ts';
 import { printable } from '../../text/ascii.ts';
 import { isUtf8 } from '../../text/utf8.ts';
 import type { Machine } from '../machine.ts';
@@ -41,6 +41,8 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #open: Question | undefined;
   #verb: Verb | undefined;
   #line = '';
+  /** Of the command at hand. */
+  #words: readonly CommandWord[] = [];
   /** The reply that refused this client; commands are answered with it or with "access denied". */
   #denied: Reply | undefined;
   /** The answer to whatever comes next, which ends the session. */
@@ -121,6 +123,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     if (question.verb === 'CONNECT') this.#greet(verdict);
     else if (question.verb === 'COMMAND') this.#filtered(question.line, verdict);
     else if (question.verb === 'END') this.#intake.conclude(question.command, verdict);
+    else if (question.verb === 'UNKNOWN') this.#blame(verdict.reply ?? say.notRecognized);
     else this.#goOn(this.#verb!, question, verdict);
     if (verdict.close) this.#hangUp = true;
   }
@@ -190,6 +193,11 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     };
   }
 
+  /** What follows `MAIL FROM:` or `RCPT TO:` of the command at hand, word by word as the client wrote it. */
+  get pathWords(): readonly string[] {
+    return this.#words.slice(2).map((word) => word.text);
+  }
+
   /** What the disconnect line says: `ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4`. */
   statistics(): string {
     return this.#counts.render() + (this.#dialogue.notedBareNewline ? ' notes=bare_lf' : '');
@@ -231,10 +239,8 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     }
     if (this.#outOfStep()) return;
     this.#phase = 'talking';
-    if (!verdict.accept) {
-      this.#denied = verdict.reply;
-      this.#dialogue.errors++;
-    }
+    if (!verdict.accept) this.#denied = verdict.reply;
+    if (!verdict.accept || (verdict.reply !== undefined && verdict.reply.code >= 500)) this.#dialogue.errors++;
     this.#say(verdict.reply ?? { code: 220, text: this.#settings.smtpd_banner });
   }
 
@@ -308,6 +314,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   #obey(text: string, line: string): void {
     const words = splitCommand(text);
+    this.#words = words;
     const first = words[0]?.text;
     if (first === undefined) return this.#unreadable(say.badSyntax);
     if (this.#settings.isNoopCommand(first)) return this.#idle();
@@ -421,6 +428,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
       return void this.#close('protocol');
     }
     if (this.#denied !== undefined) return this.#deny(this.#denied);
+    if (this.#settings.asksUnknown) return this.#ask({ verb: 'UNKNOWN', line });
     this.#blame(say.notRecognized);
   }
 

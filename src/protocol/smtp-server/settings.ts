@@ -71,6 +71,9 @@ export interface SmtpServerSettings {
   /** Is this first word of a command in smtpd_noop_commands? */
   readonly isNoopCommand: (word: string) => boolean;
 
+  /** Commands that are not known are asked about (UNKNOWN). */
+  readonly asksUnknown?: boolean;
+
   /** What becomes of a reply before it is sent (smtpd_reject_footer and its like). Absent: nothing. */
   readonly editReply?: ((reply: Reply) => Reply) | undefined;
 

@@ -47,7 +47,9 @@ export type Question =
   /** Only with settings.filtersCommands: what shall this command be? Accepted: the verdict's `line`, or as it is. */
   | { readonly verb: 'COMMAND'; readonly line: string }
   /** The client speaks for another one. Accepted: CONNECT is asked anew. */
-  | { readonly verb: 'XCLIENT'; readonly override: ClientOverride };
+  | { readonly verb: 'XCLIENT'; readonly override: ClientOverride }
+  /** Only with `asksUnknown`. Accepted: the client hears that the command is not known. */
+  | { readonly verb: 'UNKNOWN'; readonly line: string };
 
 /**
  * The answer. Without `reply` an accepted question gets the reply that belongs to it; END then needs the `queueId` for
@@ -58,6 +60,8 @@ export type Verdict =
   | {
     readonly accept: true; readonly reply?: Reply; readonly queueId?: string; readonly close?: boolean; readonly peer?: Peer; readonly line?: string | undefined;
     readonly mechanisms?: string | undefined; readonly challenge?: string;
+    /** EHLO: announce nothing but ENHANCEDSTATUSCODES. */
+    readonly bare?: boolean;
   }
   | { readonly accept: false; readonly reply: Reply; readonly close?: boolean; readonly peer?: Peer };
 
