@@ -6,7 +6,8 @@ import { ears } from '../../delivery/testing.ts';
 import { defaultSettings } from '../../protocol/smtp-server/settings.ts';
 import type { Session } from '../../server/daemon.ts';
 import type { Client, Decision } from './access/state.ts';
-import { Conversation, type Hall } from './conversation.ts';
+import { Conversation } from './conversation.ts';
+import type { Hall } from './hall.ts';
 import type { Policy } from './policy.ts';
 import type { ServerTls } from './tls.ts';
 

@@ -5,94 +5,32 @@
  * and a warning in the log; a throw ends this session and no other.
  */
 import { fullSocket, type PeerSocket } from '../../host/lean-socket.ts';
-import { cleanupStatus, type CleanupReply } from '../../ipc/cleanup.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
 import { Pump } from '../../network/pump.ts';
 import { SmtpServerSession } from '../../protocol/smtp-server/session.ts';
 import type { SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
-import { reply, say } from '../../protocol/smtp-server/reply.ts';
+import { reply } from '../../protocol/smtp-server/reply.ts';
 import type { LogEvent, Question, Reply, SmtpServerStep, Verdict } from '../../protocol/smtp-server/steps.ts';
 import type { Session } from '../../server/daemon.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { sameIgnoringCase } from '../../text/ascii.ts';
-import { forgetSideEffects, noSideEffects, type AccessState, type Client, type Decision } from './access/state.ts';
-import type { ClientCounts, CountsFor } from './client-counts.ts';
+import { noSideEffects, type AccessState, type Client, type Decision } from './access/state.ts';
+import type { ClientCounts } from './client-counts.ts';
 import { Authentication } from './authentication.ts';
 import { Encryption } from './encryption.ts';
-import type { SaslService } from './sasl.ts';
-import type { ServerTls } from './tls.ts';
-import type { Policy } from './policy.ts';
-import type { ProbeSenderOf } from './probe-sender.ts';
+import type { Hall } from './hall.ts';
 import { answerEtrn } from './flush-site.ts';
-import { clientLine, logEvent, whereIs } from './log-lines.ts';
-import { listenersOf, reasonOf, type Audience } from './listeners.ts';
-import { SessionMilters, type MilterDesk } from './milter.ts';
+import { logEvent, whereIs } from './log-lines.ts';
+import { listenersOf, reasonOf } from './listeners.ts';
+import { SessionMilters } from './milter.ts';
+import { MailDialogue } from './mail-dialogue.ts';
 import { overridden } from './other-client.ts';
-import type { PeerOf } from './peer-rights.ts';
-import type { EditReply } from './refusal-text.ts';
-import type { ProxyFilter } from './proxy-filter.ts';
-import type { ProxyTransaction } from './proxy-transaction.ts';
 import type { Transcript } from './transcript.ts';
-import { refusedByCleanup, Transaction, type OwnName, type TransactionFacts } from './transaction.ts';
-import type { Cleanup } from '../../ipc/cleanup.ts';
-
-/** What all conversations of a service share. */
-export interface Hall extends Audience {
-  readonly policy: Policy;
-  readonly counts: CountsFor;
-  readonly cleanup: Cleanup;
-  /** The before-queue filter, in cleanup's place. */
-  readonly proxy?: ProxyFilter | undefined;
-  /** The queue, or the filter, is reached before a recipient is known to be good (smtpd_delay_open_until_valid_rcpt = no). */
-  readonly opensEarly?: boolean;
-  /** flush(8), for ETRN: a status of ipc/flush.ts. */
-  flushSite?(site: string): MaybePromise<number>;
-  readonly tls: ServerTls;
-  /** Absent: nobody can log in. */
-  readonly sasl?: SaslService | undefined;
-  readonly own: OwnName;
-  readonly log: Log;
-  settings(client: Client): SmtpServerSettings;
-  /** What a client may do that others may not. Absent: nothing. */
-  readonly peerOf?: PeerOf | undefined;
-  /** smtpd_command_filter. Absent: commands are taken as they come. */
-  readonly filterCommand?: ((line: string, state: AccessState) => MaybePromise<Verdict>) | undefined;
-  /** info_log_address_format is `internal`. */
-  readonly logsInternal?: boolean;
-  /** smtpd_client_port_logging */
-  readonly logsPort?: boolean;
-  /** smtputf8_autodetect_classes */
-  readonly detectsUtf8?: boolean;
-  /** For bad times (`stress`). Absent: these are they. */
-  readonly underStress?: Hall;
-  /** Those here that began before the times became bad. */
-  readonly unhurried?: Set<Conversation>;
-  isMalformed(sender: string, address: string): MaybePromise<boolean>;
-  /** See probe-sender.ts. */
-  readonly probeSender?: ProbeSenderOf;
-  now(): number;
-  readonly ticker: { monotonic(): number; after(milliseconds: number, run: () => void, idle?: boolean): { cancel(): void } };
-  /** Is there room in the queue for one more message (queue_minfree)? */
-  hasSpace(): boolean;
-  isLocalRewriting(state: AccessState): MaybePromise<boolean>;
-  readonly contentFilter: string;
-  readonly withoutFlags: number;
-  /** Undefined: no client has milters. */
-  readonly milters?: MilterDesk | undefined;
-  /** Undefined: replies go out as they are. */
-  readonly editReply?: EditReply | undefined;
-  /** A name for the next mail transaction, as policy services know it. */
-  nextInstance(): string;
-}
+import { accepted, badRecipient, verdictOf, type Asked } from './verdict.ts';
 
 type Performed = Exclude<SmtpServerStep, { kind: 'send' | 'delay' }>;
 
-const accepted: Verdict = { accept: true };
-const badSender: Verdict = { accept: false, reply: say.badSender };
-const badRecipient: Verdict = { accept: false, reply: say.badRecipient };
-const noSpace = reply(452, '4.3.1', 'Insufficient system storage');
-const lostCleanup = reply(421, '4.3.0', 'Mail system error');
 const noCleanup = reply(451, '4.3.0', 'Error: queue file write error');
 
 const freshState = (client: Client, log: Log): AccessState => ({
@@ -101,10 +39,7 @@ const freshState = (client: Client, log: Log): AccessState => ({
   depth: 0, pipelinesIllegally: false,
 });
 
-type Asked<V extends Question['verb']> = Extract<Question, { readonly verb: V }>;
 type Answers = { readonly [V in Question['verb']]: (conversation: Conversation, question: Asked<V>) => MaybePromise<Verdict> };
-
-const verdictOf = (decision: Decision): Verdict => (decision?.kind === 'refuse' ? { accept: false, reply: decision.reply } : accepted);
 
 export class Conversation {
   /** Who answers what the machine asks. */
@@ -114,8 +49,8 @@ export class Conversation {
     EHLO: (conversation, { name }) => chain(conversation.#hello(name), (verdict) => conversation.#authentication.offer(verdict)),
     MAIL: (conversation, question) => conversation.#mailFrom(question),
     RCPT: (conversation, question) => conversation.#rcptTo(question),
-    DATA: (conversation) => conversation.#data(),
-    END: (conversation, { size }) => conversation.#end(size),
+    DATA: (conversation) => conversation.#mail.data(),
+    END: (conversation, { size }) => conversation.#mail.end(size),
     STARTTLS: (conversation) => conversation.#unlessFiltered(() => conversation.#encryption.mayBegin()),
     AUTH: (conversation, question) => conversation.#counted(conversation.#counts.auth(), () => conversation.#unlessFiltered(() => conversation.#authentication.begin(question))),
     RESPONSE: (conversation, { response }) => conversation.#authentication.respond(response),
@@ -141,10 +76,7 @@ export class Conversation {
   readonly #encryption: Encryption;
   readonly #authentication: Authentication;
   readonly #milters: SessionMilters | undefined;
-  #mail: Omit<TransactionFacts, 'state'> & { readonly command: string } | undefined;
-  #transaction: Transaction | ProxyTransaction | undefined;
-  /** The client has gone: an answer that comes now must not begin anything. */
-  #isGone = false;
+  readonly #mail: MailDialogue;
 
   constructor(session: Session<PeerSocket>, client: Client, hall: Hall) {
     this.#hall = hall;
@@ -161,6 +93,7 @@ export class Conversation {
     const counts = (): ClientCounts => this.#counts;
     this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, get counts() { return counts(); }, log: this.#log, machine: this.#machine });
     this.#authentication = new Authentication({ sasl: hall.sasl, hostname: hall.own.hostname, state: this.#state, log: this.#log, authOnly: hall.tls.level.authOnly });
+    this.#mail = new MailDialogue({ hall, state: this.#state, machine: this.#machine, milters: this.#milters, encryption: this.#encryption });
     if (hall.tls.level.isWrapped) return;
     // What came behind a proxy's header came before our greeting.
     if ((session.socket.readableLength ?? 0) > 0) this.#machine.receive(session.socket.read!() as Buffer);
@@ -185,11 +118,10 @@ export class Conversation {
       this.#pump ??= await this.#wrapped();
       await this.#pump?.closed;
     } finally {
-      this.#isGone = true;
       this.#authentication.end();
       this.#transcript?.flush(this.#endReason);
       unhurried?.delete(this);
-      this.#forget();
+      this.#mail.gone();
       this.#milters?.quit();
       this.#counts.gone();
       this.#log.info(`disconnect from ${this.#state.client.label} ${this.#machine.statistics()}`);
@@ -210,8 +142,8 @@ export class Conversation {
   #perform(step: Performed): MaybePromise<void> {
     switch (step.kind) {
       case 'ask': return this.#ask(step.question);
-      case 'content': return this.#content(step.chunk);
-      case 'abort': return this.#forget();
+      case 'content': return this.#mail.content(step.chunk);
+      case 'abort': return this.#mail.forget();
       case 'log': return this.#noted(step.log);
       case 'start-tls': return this.#startTls();
       case 'close': return void (this.#endReason = reasonOf(step.reason));
@@ -222,7 +154,7 @@ export class Conversation {
   #noted(event: LogEvent): void {
     logEvent(event, this.#lookAgain(), this.#log, this.#hall.own.hostname);
     const refuses = event.event === 'size-limit' || event.event === 'reject';
-    if (refuses && this.#transaction !== undefined && !(this.#transaction instanceof Transaction)) this.#transaction.refused();
+    if (refuses) this.#mail.refused();
   }
 
   /** A late answer does not hold the pump: replies that are ready go out meanwhile. */
@@ -314,7 +246,7 @@ export class Conversation {
   /** XCLIENT: whatever was known of the client, and was worked out for it, holds no more. */
   #become({ override }: Asked<'XCLIENT'>): Verdict {
     const state = this.#state;
-    this.#forget();
+    this.#mail.forget();
     this.#transcript?.flush();
     this.#counts.gone();
     state.client = overridden(state.client, override, this.#hall.logsPort === true);
@@ -334,187 +266,12 @@ export class Conversation {
 
   #mailFrom(question: Asked<'MAIL'>): MaybePromise<Verdict> {
     const refusal = this.#counts.message();
-    return refusal === undefined ? this.#sender(question) : this.#counted(refusal, () => this.#sender(question));
+    return refusal === undefined ? this.#mail.sender(question) : this.#counted(refusal, () => this.#mail.sender(question));
   }
 
   #rcptTo(question: Asked<'RCPT'>): MaybePromise<Verdict> {
     const refusal = this.#counts.recipient();
-    return refusal === undefined ? this.#recipient(question) : this.#counted(refusal, () => this.#recipient(question));
-  }
-
-  #sender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
-    this.#forget();
-    const { sender, path } = question;
-    return chain(this.#isMalformed(sender, path), (malformed) => {
-      if (malformed) return badSender;
-      return chain(this.#hall.probeSender?.(sender), (probing) => this.#knownSender(probing === undefined ? question : { ...question, sender: probing }));
-    });
-  }
-
-  #knownSender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
-    this.#state.sender = question.sender;
-    this.#vouch(question.parameters.auth);
-    this.#state.size = question.parameters.size;
-    this.#state.forwarded = question.forwarded;
-    this.#state.instance = this.#hall.nextInstance();
-    return chain(this.#hall.policy.sender(this.#state), (decision) => this.#senderJudged(question, decision));
-  }
-
-  #senderJudged({ sender, parameters }: Asked<'MAIL'>, decision: Decision): MaybePromise<Verdict> {
-    const hall = this.#hall;
-    const state = this.#state;
-    if (decision?.kind === 'refuse') return (this.#forget(), verdictOf(decision));
-    const judged = this.#milters?.mail(this.#machine.pathWords);
-    if (judged !== undefined) return chain(judged, (refusal) => (refusal === undefined ? this.#senderTaken(sender, parameters) : (this.#forget(), { accept: false, reply: refusal })));
-    return this.#senderTaken(sender, parameters);
-  }
-
-  #senderTaken(sender: string, parameters: Asked<'MAIL'>['parameters']): MaybePromise<Verdict> {
-    const hall = this.#hall;
-    const state = this.#state;
-    if (!hall.hasSpace()) {
-      hall.policy.logRefusal(state, noSpace);
-      this.#forget();
-      return { accept: false, reply: noSpace };
-    }
-    const arrival = hall.now();
-    return chain(hall.isLocalRewriting(state), (isLocalRewriting) => {
-      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received, logsPort: hall.logsPort, detectsUtf8: hall.detectsUtf8, command: this.#machine.commandLine };
-      return hall.opensEarly ? this.#openEarly() : accepted;
-    });
-  }
-
-  #recipient(question: Asked<'RCPT'>): MaybePromise<Verdict> {
-    const { recipient, path } = question;
-    return chain(this.#isMalformed(recipient, path), (malformed) => {
-      if (malformed) return badRecipient;
-      return chain(this.#hall.probeSender?.(recipient), (probing) =>
-        (probing === undefined ? this.#knownRecipient(question) : this.#recipientJudged({ ...question, recipient: probing }, undefined)));
-    });
-  }
-
-  #knownRecipient(question: Asked<'RCPT'>): MaybePromise<Verdict> {
-    const state = this.#state;
-    state.recipient = question.recipient;
-    state.recipientChecked = false;
-    return chain(this.#hall.policy.recipient(state, sameIgnoringCase(question.recipient, 'postmaster')), (decision) => this.#recipientJudged(question, decision));
-  }
-
-  #recipientJudged(question: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
-    if (this.#milters === undefined) return this.#recipientTaken(question, decision);
-    this.#state.recipient = question.recipient;
-    const refused = decision?.kind === 'refuse' ? decision.reply : undefined;
-    return chain(this.#milters.rcpt(this.#machine.pathWords, refused), (reply) => this.#recipientTaken(question, reply === undefined ? decision : { kind: 'refuse', reply }));
-  }
-
-  #recipientTaken({ recipient, notify, orcpt }: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
-    const state = this.#state;
-    if (decision?.kind === 'refuse') {
-      state.recipient = undefined;
-      return verdictOf(decision);
-    }
-    return chain(this.#open(), (transaction) => chain(transaction?.recipient(recipient, notify, orcpt, this.#machine.commandLine), (refusal) => {
-      state.recipient = undefined;
-      return refusal === undefined ? accepted : { accept: false, reply: refusal };
-    }));
-  }
-
-  #openEarly(): MaybePromise<Verdict> {
-    return chain(this.#open(), (transaction) => chain(transaction instanceof Transaction ? undefined : transaction?.greet(), (refusal) => {
-      if (refusal === undefined) return accepted;
-      this.#forget();
-      return { accept: false, reply: refusal };
-    }));
-  }
-
-  /** Does the address resolve to a form that cannot be? Trouble with tables is for the restrictions to tell. */
-  #isMalformed(address: string, path: string): MaybePromise<boolean> {
-    if (address === '') return false;
-    return chain(this.#hall.isMalformed(this.#state.sender ?? '', address), (malformed) => {
-      if (malformed) this.#log.warning(`Illegal address syntax from ${this.#state.client.label} in ${this.#state.where} command: ${path}`);
-      return malformed;
-    });
-  }
-
-  /** Undefined when the client has gone meanwhile. */
-  #open(): MaybePromise<Transaction | ProxyTransaction | undefined> {
-    if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
-    const { command, ...mail } = this.#mail!;
-    const facts = { state: this.#state, ...mail, isFiltered: this.#milters?.isChained ?? false };
-    const { proxy } = this.#hall;
-    if (proxy !== undefined) return this.#transaction = proxy.open(facts, command, () => this.#announce());
-    const transaction = Transaction.open(this.#hall.cleanup, facts);
-    return isPending(transaction) ? transaction.then((late) => this.#opened(late)) : this.#opened(transaction);
-  }
-
-  #opened(transaction: Transaction): Transaction | undefined {
-    if (this.#isGone) return void transaction.abort();
-    this.#transaction = transaction;
-    this.#state.queueId = transaction.queueId;
-    this.#announce();
-    return transaction;
-  }
-
-  #announce(): void {
-    this.#log.info(clientLine(this.#state, this.#hall.logsPort === true));
-  }
-
-  /** What is asked about the message is asked, and logged, of its recipient when it has only one. */
-  #ofWholeMessage(policy: (state: AccessState) => MaybePromise<Decision>): MaybePromise<Decision> {
-    const state = this.#state;
-    state.recipient = state.recipientCount === 1 ? this.#machine.context().recipient : undefined;
-    return chain(policy(state), (decision) => {
-      state.recipient = undefined;
-      return decision;
-    });
-  }
-
-  #data(): MaybePromise<Verdict> {
-    return chain(this.#ofWholeMessage((state) => this.#hall.policy.data(state)), (decision) => {
-      if (decision?.kind === 'refuse') return verdictOf(decision);
-      return this.#milters === undefined ? this.#begin() : this.#filteredData(this.#milters);
-    });
-  }
-
-  #filteredData(milters: SessionMilters): MaybePromise<Verdict> {
-    const state = this.#state;
-    state.recipient = this.#machine.context().recipient;
-    return chain(milters.data(), (refusal) => {
-      state.recipient = undefined;
-      if (refusal !== undefined) return { accept: false, reply: refusal };
-      const inspection = milters.inspection();
-      // What goes to a filter before the queue is seen by the milters of the service behind it.
-      if (inspection !== undefined && !this.#isGone && this.#transaction instanceof Transaction) this.#transaction.inspect(inspection);
-      return this.#begin();
-    });
-  }
-
-  #begin(): MaybePromise<Verdict> {
-    return chain(this.#isGone ? undefined : this.#transaction!.begin(this.#hall.own), (refusal) => (refusal === undefined ? accepted : { accept: false, reply: refusal }));
-  }
-
-  #content(chunk: Buffer): MaybePromise<void> {
-    const transaction = this.#transaction!;
-    return transaction.content(chunk) ? undefined : transaction.drained();
-  }
-
-  #end(size: number): MaybePromise<Verdict> {
-    const transaction = this.#transaction!;
-    this.#state.size = size;
-    return chain(this.#ofWholeMessage((state) => this.#hall.policy.endOfData(state)), (decision) => {
-      if (decision?.kind !== 'refuse') return transaction.end().then((outcome) => this.#concluded(transaction, outcome));
-      this.#forget();
-      return verdictOf(decision);
-    });
-  }
-
-  #concluded({ queueId }: Transaction | ProxyTransaction, outcome: CleanupReply | { readonly verdict: Verdict }): Verdict {
-    this.#transaction = undefined;
-    this.#forget();
-    if ('verdict' in outcome) return outcome.verdict;
-    // Nobody knows what filters have heard of the message, or have still to say: they begin anew with the client's next session.
-    if (this.#milters?.isChained && (outcome.status & cleanupStatus.write) !== 0) this.#machine.expel(lostCleanup, false);
-    return outcome.status === 0 ? { accept: true, queueId: queueId! } : { accept: false, reply: refusedByCleanup(outcome) };
+    return refusal === undefined ? this.#mail.recipient(question) : this.#counted(refusal, () => this.#mail.recipient(question));
   }
 
   #etrn(domain: string): MaybePromise<Verdict> {
@@ -531,7 +288,7 @@ export class Conversation {
   async #verify(address: string, path: string): Promise<Verdict> {
     const state = this.#state;
     const { sender } = state;
-    if (await this.#isMalformed(address, path)) return badRecipient;
+    if (await this.#mail.isMalformed(address, path)) return badRecipient;
     state.recipient = address;
     state.recipientChecked = false;
     const verdict = await this.#verdict(this.#hall.policy.recipient(state, sameIgnoringCase(address, 'postmaster')));
@@ -540,24 +297,4 @@ export class Conversation {
     return verdict.accept ? { accept: true, reply: reply(252, '2.0.0', path) } : verdict;
   }
 
-  /** What AUTH= of MAIL FROM says holds for its message, whoever has logged in. */
-  #vouch(sender: string | undefined): void {
-    const state = this.#state;
-    if (state.sasl !== undefined && state.sasl.sender !== sender) state.sasl = { ...state.sasl, sender };
-    state.claimedSender = sender;
-  }
-
-  /** The transaction, if any, comes to nothing. */
-  #forget(): void {
-    this.#transaction?.abort();
-    this.#transaction = undefined;
-    this.#mail = undefined;
-    this.#milters?.abort();
-    const state = this.#state;
-    state.sender = state.recipient = state.queueId = state.forwarded = undefined;
-    this.#vouch(undefined);
-    if (state.instance !== undefined) state.size = state.instance = undefined;
-    forgetSideEffects(state.effects);
-    state.senderChecked = false;
-  }
 }

@@ -9,7 +9,8 @@ import type { Session } from '../../server/daemon.ts';
 import { TableTrouble } from '../../tables/table.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import type { Client } from './access/state.ts';
-import { Conversation, type Hall } from './conversation.ts';
+import { Conversation } from './conversation.ts';
+import type { Hall } from './hall.ts';
 
 const client = { name: 'unknown', address: '192.0.2.1', literal: '192.0.2.1', port: '2525', label: 'unknown[192.0.2.1]', serverAddress: '', serverPort: '' } as Client;
 const nothing = (): undefined => undefined;
