@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
-import { connectLean, fullSocket, isTcpHandle, LeanSocket, leanSockets, type PeerSocket } from './lean-socket.ts';
+import { connectLean, fullSocket, LeanSocket, type PeerSocket } from './lean-socket.ts';
 import { sharedSocket, takeHandles } from './reading.ts';
+import { isTcpHandle, leanSockets } from './tcp-handle.ts';
 
 /** A server whose next client is `lean` (or a net.Socket), and a net.Socket that is connected to it. */
 async function pair(lean = true): Promise<{ served: PeerSocket; peer: net.Socket; close(): void }> {

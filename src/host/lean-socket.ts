@@ -11,68 +11,10 @@ import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { desk, sharedReads, taken } from './reading.ts';
 import { descriptorOf } from './sockets.ts';
+import { node, type Ends, type Handle, type WriteRequest } from './tcp-handle.ts';
 
 type Listener = (...values: any[]) => void;
 type Written = Buffer | string;
-
-interface WriteRequest { oncomplete: (this: WriteRequest, status: number) => void; owner: LeanSocket; length: number; kept: unknown }
-interface Ends { address?: string; port?: number }
-
-/** node's TCPWrap. */
-interface Handle {
-  owner: LeanSocket;
-  onread: (this: Handle) => void;
-  useUserBuffer(buffer: Buffer): void;
-  readStart(): number;
-  readStop(): number;
-  writeLatin1String(request: WriteRequest, text: string): number;
-  writeBuffer(request: WriteRequest, bytes: Buffer): number;
-  readonly fd?: number;
-  writev(request: WriteRequest, pieces: readonly unknown[], allBuffers: boolean): number;
-  getpeername(ends: Ends): number;
-  getsockname(ends: Ends): number;
-  setNoDelay(on: boolean): number;
-  connect(request: ConnectRequest, address: string, port: number): number;
-  connect6(request: ConnectRequest, address: string, port: number): number;
-  close(closed: () => void): void;
-}
-interface ConnectRequest { oncomplete: (status: number) => void }
-
-interface Bindings {
-  readonly state: Int32Array;
-  readonly atRead: number;
-  readonly atAsync: number;
-  readonly WriteWrap: new () => WriteRequest;
-  readonly TCP: new (kind: number) => Handle;
-  readonly TCPConnectWrap: new () => ConnectRequest;
-}
-
-/** Node's own parts below net.Socket. No release promises them, so each is looked for. */
-function findBindings(): Bindings | undefined {
-  try {
-    const binding = (process as unknown as { binding(name: string): Record<string, any> }).binding;
-    const stream = binding('stream_wrap');
-    const tcp = binding('tcp_wrap');
-    const { streamBaseState: state, kReadBytesOrError: atRead, kLastWriteWasAsync: atAsync, WriteWrap } = stream;
-    const { TCP, TCPConnectWrap } = tcp;
-    const methods = ['useUserBuffer', 'readStart', 'readStop', 'writeLatin1String', 'writeBuffer', 'writev', 'getpeername', 'getsockname', 'setNoDelay', 'connect', 'connect6', 'close'];
-    const isKnown = state instanceof Int32Array && typeof atRead === 'number' && typeof atAsync === 'number'
-      && [WriteWrap, TCP, TCPConnectWrap].every((one) => typeof one === 'function') && methods.every((name) => typeof TCP.prototype[name] === 'function');
-    return isKnown ? { state, atRead, atAsync, WriteWrap, TCP, TCPConnectWrap } as Bindings : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-const node = findBindings();
-
-/** Can there be any? */
-export const leanSockets = node !== undefined;
-
-/** Can this handle, which a server accepted, become one? Those of UNIX-domain sockets cannot. */
-export function isTcpHandle(handle: object): boolean {
-  return node !== undefined && handle instanceof node.TCP;
-}
 
 /** What a net.Socket likes to keep waiting, too. */
 const waitingLimit = 64 << 10;

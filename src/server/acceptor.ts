@@ -7,8 +7,9 @@
 import net from 'node:net';
 import { closeSync } from 'node:fs';
 import { dup } from '../host/descriptors.ts';
-import { isTcpHandle, LeanSocket, peerDescriptor, type PeerSocket } from '../host/lean-socket.ts';
+import { LeanSocket, peerDescriptor, type PeerSocket } from '../host/lean-socket.ts';
 import { sharedSocket, takeHandles } from '../host/reading.ts';
+import { isTcpHandle } from '../host/tcp-handle.ts';
 import type { Log } from '../log/log.ts';
 import type { Clock, Timer } from './clock.ts';
 import type { ConnectionEnds } from './daemon.ts';
