@@ -35,7 +35,7 @@ export const noLogins: string | false = noDovecot;
 export function noNames(peer: 'ours' | 'postfix'): string | false {
   if (noNameServer || peer === 'ours') return noNameServer;
   try {
-    execFileSync('unshare', ['--mount', 'mount', '--bind', '/etc/hosts', '/etc/resolv.conf'], { stdio: 'ignore' });
+    execFileSync('unshare', ['--mount', '--propagation', 'slave', 'mount', '--bind', '/etc/hosts', '/etc/resolv.conf'], { stdio: 'ignore' });
     return false;
   } catch {
     return 'no mount namespaces here, so Postfix cannot be given a name server';
@@ -60,7 +60,7 @@ export async function surround(peer: 'ours' | 'postfix'): Promise<Surroundings> 
   chmodSync(directory, 0o755);
   writeFileSync(`${directory}/resolv.conf`, `nameserver ${address}${peer === 'ours' ? `:${port}` : ''}\n`);
   if (peer === 'ours') mainCf.set('resolver_configuration', `${directory}/resolv.conf`);
-  const command = ['unshare', '--mount', 'sh', '-c', `mount --bind ${directory}/resolv.conf /etc/resolv.conf && exec "$@"`, 'sh'];
+  const command = ['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', `mount --bind ${directory}/resolv.conf /etc/resolv.conf && exec "$@"`, 'sh'];
   return {
     mainCf, command: peer === 'ours' ? [] : command,
     stop: async () => {

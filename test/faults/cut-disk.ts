@@ -59,6 +59,9 @@ export class CutDisk {
 
   async #make(): Promise<void> {
     const base = this.#base;
+    // Others may copy all mounts for a name space of their own: what is unmounted here is to be unmounted there too, or the disk stays busy.
+    await tool('mount', '--bind', base, base);
+    await tool('mount', '--make-shared', base);
     await tool('mount', '-t', 'tmpfs', '-o', `size=${megabytes + 64}m,mode=755`, 'platter', `${base}/memory`);
     await tool('truncate', '-s', `${megabytes + 48}M`, `${base}/memory/platter`);
     // Without a journal of its own: what it holds is one file, all of whose blocks are there from the start.
@@ -103,6 +106,7 @@ export class CutDisk {
     await unmount(`${this.#base}/memory`);
     // Directory by directory: should something still be mounted there, nothing in it is removed.
     for (const name of ['disk', 'platter', 'memory']) rmdirSync(`${this.#base}/${name}`);
+    await unmount(this.#base);
     rmdirSync(this.#base);
   }
 }

@@ -17,7 +17,7 @@ export const ourCommand = `${process.execPath} ${run}`;
 function reason(): string | false {
   if (process.getuid!() !== 0) return 'needs root';
   if (!existsSync('/usr/lib/postfix/sbin/postfix-script')) return 'needs the package postfix';
-  return spawnSync('unshare', ['-m', 'true']).status === 0 ? false : 'needs mount namespaces';
+  return spawnSync('unshare', ['-m', '--propagation', 'slave', 'true']).status === 0 ? false : 'needs mount namespaces';
 }
 
 export const missing = reason();
@@ -43,7 +43,7 @@ export function play(whose: 'postfix' | 'ours', commands: readonly string[], pre
     furnish(directory);
     prepare(directory);
     writeFileSync(`${directory}/play`, script(whose, commands, directory));
-    const { status, stderr } = spawnSync('unshare', ['-m', 'sh', `${directory}/play`], { encoding: 'latin1', timeout: 170_000 });
+    const { status, stderr } = spawnSync('unshare', ['-m', '--propagation', 'slave', 'sh', `${directory}/play`], { encoding: 'latin1', timeout: 170_000 });
     if (status !== 0) throw new Error(`the scene ended early: ${stderr}`);
     const text = (name: string): string => (existsSync(`${directory}/${name}`) ? readFileSync(`${directory}/${name}`, 'latin1').replaceAll(directory, '@') : '');
     const answers = commands.map((command, at) => ({ command, status: Number(text(`${at}.status`)), stdout: text(`${at}.out`), stderr: text(`${at}.err`) }));

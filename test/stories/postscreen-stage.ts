@@ -62,7 +62,7 @@ maximal_backoff_time = 1000s
 ${peer === 'ours' ? `resolver_configuration = ${directory}/resolv.conf\n` : ''}`;
   const system = await (peer === 'ours' ? Instance : DebianPostfix).create({ mainCf, masterCf });
   try {
-    if (system instanceof DebianPostfix) await system.start(['unshare', '--mount', 'sh', '-c', `mount --bind ${directory}/resolv.conf /etc/resolv.conf && exec "$@"`, 'sh']);
+    if (system instanceof DebianPostfix) await system.start(['unshare', '--mount', '--propagation', 'slave', 'sh', '-c', `mount --bind ${directory}/resolv.conf /etc/resolv.conf && exec "$@"`, 'sh']);
     else await system.start();
     const played = new Map<string, Played>();
     await Promise.all(scenes.map(async (scene) => { played.set(scene.name, await play(scene, ports.get(scene.name)!, system)); }));
