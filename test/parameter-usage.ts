@@ -24,6 +24,7 @@ const forPeople: ReadonlySet<string> = new Set([
 /** Names that program text puts together: the file, the text that does it, and what comes out. */
 const templates: readonly (readonly [file: string, text: string, names: (text: string) => readonly string[]])[] = [
   ['daemons/smtp/settings.ts', '`lmtp_${lmtpNames.get(suffix) ?? suffix}`', clientNames],
+  ['daemons/smtp/tls-settings.ts', 'read: Read', clientNames],
   ['daemons/trivial-rewrite/trivial-rewrite.ts', '`${prefix}transport_maps`', () => ['', 'address_verify_'].flatMap((prefix) => [
     `${prefix}transport_maps`, `${prefix}sender_dependent_relayhost_maps`, `${prefix}sender_dependent_default_transport_maps`])],
 ];

@@ -6,7 +6,7 @@
  * a `why`. A temporary trouble with any host wins over permanent ones of others.
  */
 import net from 'node:net';
-import { isAscii } from '../text/ascii.ts';
+import { isAscii, sameIgnoringCase } from '../text/ascii.ts';
 import { validHostaddr } from '../text/hostname.ts';
 import { addressKey } from './address.ts';
 import type { Dns, DnsAnswer, DnsRecord } from './dns.ts';
@@ -21,6 +21,19 @@ export interface HostAddress {
   readonly preference: number;
   /** From an SRV record; 0: the destination's own. */
   readonly port: number;
+  /** What the name is an alias of, where it is one. */
+  readonly canonical?: string;
+  /** The name service vouches for the address, and for the alias. */
+  readonly secure?: true;
+}
+
+/** The MX or SRV records that were followed. */
+export interface ServiceRecords {
+  readonly name: string;
+  /** What the name is an alias of, or itself. */
+  readonly canonical: string;
+  /** The name service vouches for them. */
+  readonly secure: boolean;
 }
 
 export interface Why {
@@ -35,6 +48,7 @@ export interface Destinations {
   readonly why?: Why | undefined;
   /** We are one of the MX hosts: what is less preferred than we are was left out. */
   readonly selfIsMx: boolean;
+  readonly records?: ServiceRecords;
 }
 
 export interface DestinationSettings {
@@ -102,7 +116,7 @@ export async function domainAddresses(domain: string, detectLoop: boolean, tools
     tools.log.warning(`no MX host for ${domain} has a valid address record`);
     return nowhere(tools.settings.deferNoMxAddress ? softened(search.why) : search.why);
   }
-  return lessSelf(search.addresses, answer.records, domain, detectLoop, tools, (left) => arrange(left, tools));
+  return { ...lessSelf(search.addresses, answer.records, domain, detectLoop, tools, (left) => arrange(left, tools)), records: recordsOf(name, answer) };
 }
 
 /** The hosts of a service of a domain: RFC 2782. `mx`: without SRV records, mail goes by MX. */
@@ -114,7 +128,7 @@ export async function serviceAddresses(domain: string, service: string, mx: bool
     const search = await addressesOf(orderServices(answer.records, tools.random), tools);
     if (search.addresses.length > 0) {
       const found = lessSelf(search.addresses, answer.records, shown, detectLoop, tools, (left) => balance(left, tools));
-      if (found.addresses.length > 0) return found;
+      if (found.addresses.length > 0) return { ...found, records: recordsOf(shown, answer) };
     } else tools.log.warning(`no SRV host for ${shown} has a valid address record`);
     found = nowhere(search.why);
   }
@@ -132,6 +146,10 @@ const statusOf: { readonly [S in DnsAnswer['status']]?: string } = {
 
 function whyNot({ status, reason }: DnsAnswer): Why {
   return { status: statusOf[status] ?? '4.4.3', reason };
+}
+
+function recordsOf(name: string, { records, secure }: DnsAnswer): ServiceRecords {
+  return { name, canonical: records[0]?.name ?? name, secure };
 }
 
 function nowhere(why: Why | undefined): Destinations {
@@ -184,7 +202,7 @@ async function addByDns(search: Search, host: Host, tools: DestinationTools): Pr
   const asked = [...(ipv4 ? [dns.lookup(host.name, 'A')] : []), ...(ipv6 ? [dns.lookup(host.name, 'AAAA')] : [])];
   const answers = await Promise.all(asked);
   const verdict = answers.reduce(weightier);
-  add(search, host, answers.flatMap(({ records }) => records.map(({ data }) => data)), tools);
+  for (const { records, secure } of answers) for (const { data, name } of records) add(search, host, [data], tools, { name, secure });
   if (verdict.status === 'ok') return true;
   trouble(search, hostTrouble[verdict.status] ?? 'soft 4.4.3', verdict.reason);
   return verdict.status !== 'not-found';
@@ -214,10 +232,11 @@ async function addByNative(search: Search, host: Host, tools: DestinationTools):
   else if (search.addresses.length === before) trouble(search, '5.4.4', `${host.name}: host not found`);
 }
 
-function add(search: Search, host: Host, addresses: readonly string[], { settings: { ipv4, ipv6 } }: DestinationTools): void {
+function add(search: Search, host: Host, addresses: readonly string[], { settings: { ipv4, ipv6 } }: DestinationTools, found = { name: host.name, secure: false }): void {
+  const facts = { ...(sameIgnoringCase(found.name, host.name) ? {} : { canonical: found.name }), ...(found.secure ? { secure: true } as const : {}) };
   for (const address of addresses) {
     const family = net.isIP(address) === 6 ? 6 : 4;
-    if (family === 4 ? ipv4 : ipv6) search.addresses.push({ host: host.name, address, family, preference: host.preference, port: host.port });
+    if (family === 4 ? ipv4 : ipv6) search.addresses.push({ host: host.name, address, family, preference: host.preference, port: host.port, ...facts });
   }
 }
 

@@ -13,19 +13,23 @@ export interface LogMask {
   readonly peerCertificate: boolean;
   readonly verbose: boolean;
   readonly cache: boolean;
+  readonly certificateMatch: boolean;
+  readonly dane: boolean;
+  /** Server names that are asked for. */
+  readonly debug: boolean;
 }
 
 type Part = keyof LogMask;
 const routine: readonly Part[] = ['summary'];
-const debug: readonly Part[] = ['summary', 'verbose', 'cache'];
+const debug: readonly Part[] = ['summary', 'verbose', 'cache', 'debug'];
 const names: ReadonlyMap<string, readonly Part[]> = new Map<string, readonly Part[]>([
   ['0', []], ['none', []], ['1', routine], ['routine', routine], ['2', debug], ['debug', debug], ['3', debug], ['ssl-expert', debug],
   ['ssl-developer', debug], ...['4', '5', '6', '7', '8', '9'].map((level) => [level, debug] as const),
   ['summary', ['summary']], ['untrusted', ['untrusted']], ['peercert', ['peerCertificate']], ['verbose', ['verbose']], ['cache', ['cache']],
-  ['certmatch', []], ['dane', []], ['ssl-debug', []], ['ssl-handshake-packet-dump', []], ['ssl-session-packet-dump', []], ['trace', []],
+  ['certmatch', ['certificateMatch']], ['dane', ['dane']], ['ssl-debug', ['debug']], ['ssl-handshake-packet-dump', []], ['ssl-session-packet-dump', []], ['trace', []],
 ]);
 
-export const silent: LogMask = { summary: false, untrusted: false, peerCertificate: false, verbose: false, cache: false };
+export const silent: LogMask = { summary: false, untrusted: false, peerCertificate: false, verbose: false, cache: false, certificateMatch: false, dane: false, debug: false };
 
 /** `level`: a number or names; `unknown` are words that mean nothing. */
 export function logMask(level: string): { readonly mask: LogMask; readonly unknown: readonly string[] } {

@@ -67,8 +67,8 @@ for (const [name, used, algorithm] of [
 ] as const) test(`bits of ${name}`, () => assert.deepEqual(cipherBits(name), { used, algorithm }));
 
 for (const [level, want, unknown] of [
-  ['0', [], []], ['none', [], []], ['1', ['summary'], []], ['routine, peercert', ['summary', 'peerCertificate'], []], ['2', ['summary', 'verbose', 'cache'], []],
-  ['4', ['summary', 'verbose', 'cache'], []], ['untrusted', ['untrusted'], []], ['much', [], ['much']],
+  ['0', [], []], ['none', [], []], ['1', ['summary'], []], ['routine, peercert', ['summary', 'peerCertificate'], []], ['2', ['summary', 'verbose', 'cache', 'debug'], []],
+  ['4', ['summary', 'verbose', 'cache', 'debug'], []], ['untrusted', ['untrusted'], []], ['much', [], ['much']],
 ] as const) {
   test(`log level ${level}`, () => {
     const parsed = logMask(level);

@@ -3,16 +3,18 @@
  *
  * Trouble with any of these turns TLS off, with Postfix's words about it, but for trust anchors, which end the program.
  */
-import { createHash, createPublicKey, X509Certificate } from 'node:crypto';
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { createHash, X509Certificate } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
 import tls from 'node:tls';
 import type { Configuration } from '../../config/configuration.ts';
 import { errorText } from '../../host/libc.ts';
 import type { TlsaData } from '../../network/dns.ts';
+import { anchorsIn } from '../../network/tls-anchors.ts';
 import { ChainTrouble, type Chain } from '../../network/tls-chains.ts';
 import { certificatesOf, readChains } from '../../network/tls-files.ts';
 import { groupList } from '../../network/tls-protocols.ts';
-import { level, logs } from './levels.ts';
+import { level } from '../../network/tls-levels.ts';
+import { logs } from './levels.ts';
 import type { FingerOptions } from './options.ts';
 
 export interface Credentials {
@@ -32,10 +34,6 @@ export interface CredentialsVoice {
 }
 
 const block = /-----BEGIN ([A-Z0-9 ]+)-----[^-]*-----END \1-----/g;
-
-function read(path: string): string {
-  return readFileSync(Buffer.from(path, 'latin1'), 'latin1');
-}
 
 /** Undefined: no TLS, and why has been said. */
 export function loadCredentials(options: FingerOptions, config: Configuration, voice: CredentialsVoice): Credentials | undefined {
@@ -114,22 +112,9 @@ function anchorsOf({ trustAnchors, level: chosen }: FingerOptions, voice: Creden
   const anchors: TlsaData[] = [];
   if (chosen !== level.secure && chosen !== level.verify) return anchors;
   for (const file of trustAnchors) {
-    try {
-      const found = [...read(file).matchAll(block)].flatMap(([pem, kind = '']) => anchorOf(pem, kind));
-      if (found.length === 0) throw new Error('no trust anchor');
-      anchors.unshift(...found);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).errno !== undefined) voice.warning(`error opening trust anchor file: ${file}: ${errorText(error)}`);
-      voice.fatal(`Failed to load trust anchor file: ${file}`);
-    }
+    const found = anchorsIn(file, (text) => voice.warning(text));
+    if (found === undefined) voice.fatal(`Failed to load trust anchor file: ${file}`);
+    else anchors.unshift(...found);
   }
   return anchors;
-}
-
-/** A trust anchor may be an authority of the server's, or the server itself. */
-function anchorOf(pem: string, kind: string): TlsaData[] {
-  const isKey = kind === 'PUBLIC KEY';
-  if (!isKey && kind !== 'CERTIFICATE' && kind !== 'X509 CERTIFICATE') return [];
-  const certificate = isKey ? createPublicKey(pem).export({ type: 'spki', format: 'der' }) : new X509Certificate(pem).raw;
-  return [3, 2].map((usage) => ({ usage, selector: isKey ? 1 : 0, matchingType: 0, certificate }));
 }

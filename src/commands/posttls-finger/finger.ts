@@ -14,14 +14,15 @@ import { printChain, Report } from './report.ts';
 import { Chat, textOf } from './chat.ts';
 import type { Credentials } from './credentials.ts';
 import { endStream, shakeHands, traceLimit } from './handshake.ts';
-import { level, logs, mustMatch } from './levels.ts';
+import { level, mustMatch } from '../../network/tls-levels.ts';
+import { logs } from './levels.ts';
 import type { FingerOptions } from './options.ts';
 import { findPlaces, WatchedDns, type MxFacts, type Place } from './places.ts';
 import { Policies, type Policy } from './policy.ts';
 import { SessionMemory } from './session-memory.ts';
 import { TraceFile } from './trace-file.ts';
 import type { TraceFacts } from './trace.ts';
-import { judge, type Verdict } from './verdict.ts';
+import { judge, type Verdict } from '../../network/tls-verdict.ts';
 
 export interface FingerTools {
   readonly options: FingerOptions;

@@ -1,31 +1,5 @@
-/** TLS security levels and TLS log options, by name. Pure. */
-import { parseNameCode, renderNameCode, type NameTable } from '../../text/name-mask.ts';
-
-export const level = { none: 0, may: 1, encrypt: 2, fingerprint: 3, halfDane: 4, dane: 5, daneOnly: 6, verify: 7, secure: 8 } as const;
-
-const names: NameTable = [
-  ['none', level.none], ['may', level.may], ['encrypt', level.encrypt], ['fingerprint', level.fingerprint], ['halfdane', level.halfDane],
-  ['dane', level.dane], ['dane-only', level.daneOnly], ['verify', level.verify], ['secure', level.secure],
-];
-
-/** Undefined: there is no such level, or none that one may choose. */
-export function levelOf(name: string): number | undefined {
-  const found = parseNameCode(names, name);
-  return found === level.halfDane ? undefined : found;
-}
-
-export function levelName(value: number): string {
-  return renderNameCode(names, value) ?? 'unknown';
-}
-
-/** The server's certificate must be the right one. */
-export function mustMatch(value: number): boolean {
-  return value > level.encrypt;
-}
-
-export function isDane(value: number): boolean {
-  return value >= level.halfDane && value <= level.daneOnly;
-}
+/** TLS log options, by name. Pure. */
+import type { NameTable } from '../../text/name-mask.ts';
 
 export const logs = {
   none: 0, summary: 1, untrusted: 2, peercert: 4, certmatch: 8, verbose: 16, cache: 32, debug: 64, packets: 128, allPackets: 256, dane: 512, trace: 1024,

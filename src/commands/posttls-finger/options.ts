@@ -3,7 +3,8 @@ import { splitList } from '../../text/ascii.ts';
 import { getopt } from '../../text/getopt.ts';
 import { parseNameMask } from '../../text/name-mask.ts';
 import { numberIn } from '../option-values.ts';
-import { level, levelName, levelOf, logNames } from './levels.ts';
+import { level, levelName, levelOf } from '../../network/tls-levels.ts';
+import { logNames } from './levels.ts';
 
 export interface FingerOptions {
   family: 'ipv4' | 'ipv6' | 'any';

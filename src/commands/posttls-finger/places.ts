@@ -5,12 +5,13 @@ import { tcpPort } from '../../config/tcp-ports.ts';
 import { domainAddresses, hostAddresses, serviceAddresses, type DestinationTools, type Destinations } from '../../network/destination.ts';
 import type { Dns, DnsAnswer, RecordType } from '../../network/dns.ts';
 import { HostsFile } from '../../network/hosts-file.ts';
+import { probeDnssec } from '../../network/dnssec-probe.ts';
 import { domainToAscii } from '../../network/idna.ts';
 import { lookupNative } from '../../network/native-lookup.ts';
 import { parseNexthop, type BadNexthop } from '../../network/nexthop.ts';
 import { Resolver } from '../../network/resolver.ts';
 import type { TlsaHost } from '../../network/tlsa-lookup.ts';
-import { allDigits, isAscii } from '../../text/ascii.ts';
+import { isAscii } from '../../text/ascii.ts';
 import { validHostaddr } from '../../text/hostname.ts';
 import { processTicker } from '../host-lookup.ts';
 import type { FingerOptions } from './options.ts';
@@ -68,7 +69,7 @@ export async function findPlaces(text: string, options: FingerOptions, config: C
   const found = await (direct ? hostAddresses(host, false, tools) : options.srv ? serviceAddresses(host, service, false, false, tools) : domainAddresses(host, false, tools));
   const type = options.srv ? 'SRV' : 'MX';
   const mx = direct ? undefined : await mxFacts(options.srv ? `_${service}._tcp.${host}` : host, type, dns);
-  await probe(config.get('dnssec_probe'), dns, voice);
+  if (dns.asked && !dns.secure) await probeDnssec(config.get('dnssec_probe'), dns, (text) => voice.warning(text));
   return { nexthop: host, places: await placesOf(found, port, dns), mx, why: found.why?.reason ?? '' };
 }
 
@@ -99,15 +100,4 @@ function placesOf({ addresses }: Destinations, port: number, dns: Dns): Promise<
     const record = answer.records.find(({ data }) => data === each.address);
     return { ...place, canonical: record?.name ?? each.host, secure: record !== undefined && answer.secure };
   }));
-}
-
-/** Tell once when there seems to be no resolver that validates. */
-async function probe(spec: string, dns: WatchedDns, voice: PlaceVoice): Promise<void> {
-  const [type = '', name = ''] = spec.split(/:(.*)/s, 2);
-  if (!dns.asked || dns.secure || name === '' || allDigits(type)) return;
-  const { status, reason } = await dns.lookup(name, type.toUpperCase() as RecordType);
-  if (dns.secure) return;
-  voice.warning('DNSSEC validation may be unavailable');
-  const unanswered = status === 'retry' || status === 'fail';
-  voice.warning(`reason: dnssec_probe '${spec}' received ${unanswered ? `no response: ${reason}` : 'a response that is not DNSSEC validated'}`);
 }

@@ -1,9 +1,11 @@
 /** What posttls-finger(1) asks of a server's certificate, from its options and from DANE. */
 import { tlsaText, usableTlsa } from '../../network/dane.ts';
 import type { Dns, TlsaData } from '../../network/dns.ts';
+import { fingerprintRecords } from '../../network/tls-anchors.ts';
 import { lookupTlsa } from '../../network/tlsa-lookup.ts';
 import type { Credentials } from './credentials.ts';
-import { isDane, level, logs } from './levels.ts';
+import { isDane, level } from '../../network/tls-levels.ts';
+import { logs } from './levels.ts';
 import type { FingerOptions } from './options.ts';
 import type { MxFacts, Place } from './places.ts';
 
@@ -21,9 +23,6 @@ export interface PolicyVoice {
   info(text: string): void;
   warning(text: string): void;
 }
-
-/** The longest fingerprint with colons, in characters. */
-const longestFingerprint = 3 * 64;
 
 export class Policies {
   readonly #options: FingerOptions;
@@ -79,16 +78,7 @@ export class Policies {
   #ownRecords(): readonly TlsaData[] {
     const { level: chosen, match } = this.#options;
     if (chosen !== level.fingerprint) return this.#credentials?.anchors ?? [];
-    return match.toReversed().flatMap((text) => this.#fingerprint(text));
-  }
-
-  #fingerprint(text: string): TlsaData[] {
-    if (text.length > longestFingerprint || !/^[0-9a-f]{2}(?::?[0-9a-f]{2})*$/i.test(text)) {
-      this.#voice.warning(`malformed fingerprint value: ${text.slice(0, 384)}`);
-      return [];
-    }
-    const record = { usage: 3, matchingType: 255, certificate: Buffer.from(text.replaceAll(':', ''), 'hex') };
-    return [{ ...record, selector: 1 }, ...(this.#options.rawKeys ? [] : [{ ...record, selector: 0 }])];
+    return match.toReversed().flatMap((text) => fingerprintRecords(text, (warning) => this.#voice.warning(warning), this.#options.rawKeys));
   }
 
   /** The level that is left when records that cannot be used are passed over; `mustFail`: nothing can fit. */

@@ -4,9 +4,10 @@ import type tls from 'node:tls';
 import { spkiOf } from '../../network/dane.ts';
 import { fingerprint } from '../../network/tls-facts.ts';
 import { groupName, signatureBy, tlsSummary } from '../../network/tls-summary.ts';
-import { level, logs, mustMatch } from './levels.ts';
+import { level, mustMatch } from '../../network/tls-levels.ts';
+import { logs } from './levels.ts';
 import type { TraceFacts } from './trace.ts';
-import { errorLine, matchLines, oneLineName, partOf, type Verdict } from './verdict.ts';
+import { errorLine, matchLines, oneLineName, partOf, type Verdict } from '../../network/tls-verdict.ts';
 
 export interface ReportVoice {
   info(text: string): void;

@@ -1,7 +1,7 @@
 /** TLS sessions that servers gave us to come back with, and what we thought of their certificates: neither is there on the second visit. */
 import type { X509Certificate } from 'node:crypto';
 import { logs } from './levels.ts';
-import type { Verdict } from './verdict.ts';
+import type { Verdict } from '../../network/tls-verdict.ts';
 
 export interface Known {
   readonly chain: readonly X509Certificate[];

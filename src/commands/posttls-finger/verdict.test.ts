@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { groupName, tlsSummary } from '../../network/tls-summary.ts';
-import { level, levelName, levelOf, logs } from './levels.ts';
+import { level, levelName, levelOf } from '../../network/tls-levels.ts';
+import { logs } from './levels.ts';
 import { parseFinger, UsageError, type FingerOptions } from './options.ts';
 import { readTrace } from './trace.ts';
-import { matchLines, namesOf, oneLineName, partOf } from './verdict.ts';
+import { matchLines, namesOf, oneLineName, partOf } from '../../network/tls-verdict.ts';
 
 const said: string[] = [];
 const voice = { warning: (text: string) => said.push(text), fatal: (text: string): never => { throw new Error(text); } };

@@ -5,7 +5,7 @@ import { parentsMatch } from '../../tables/mail-address-find.ts';
 import { openMaps } from '../../tables/maps.ts';
 import { sniChains } from '../../tables/sni-chains.ts';
 import type { TableContext } from '../../tables/table.ts';
-import { TlsLogLevels } from '../../tables/tls-log-level.ts';
+import { TlsLogLevels } from '../../tables/tls-log-levels.ts';
 
 const parameters = [
   'postscreen_tls_security_level', 'postscreen_use_tls', 'postscreen_enforce_tls', 'postscreen_starttls_timeout', 'postscreen_tls_CAfile',
@@ -25,10 +25,11 @@ export function openTls(tools: Tools, context: TableContext): TlsService {
     text: view.postscreen_tls_security_level, parameter: 'postscreen_tls_security_level', isWrapped: false, authOnly: false,
     use: view.postscreen_use_tls, enforce: view.postscreen_enforce_tls,
   }, log);
-  const levels = new TlsLogLevels(
-    view.postscreen_tls_loglevel, openMaps(view.postscreen_tls_loglevel_maps, context, 'postscreen_tls_loglevel_maps'),
-    parentsMatch('postscreen_tls_loglevel_maps', context), log, 'postscreen_tls_loglevel',
-  );
+  const levels = new TlsLogLevels({
+    parameter: 'postscreen_tls_loglevel', usual: view.postscreen_tls_loglevel, log,
+    maps: openMaps(view.postscreen_tls_loglevel_maps, context, 'postscreen_tls_loglevel_maps'),
+    parents: parentsMatch('postscreen_tls_loglevel_maps', context),
+  });
   return new TlsService(tools, {
     levels, chainsFor: sniChains(view.tls_server_sni_maps, context), wantsDetails: false,
     settings: {

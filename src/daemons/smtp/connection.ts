@@ -6,7 +6,8 @@
  * pipelining, or when its turn comes, and is `stale` when it does not come soon. Outcomes go to each message's Sink one at a
  * time, in order, each awaited before the next.
  */
-import tls from 'node:tls';
+import type net from 'node:net';
+import type tls from 'node:tls';
 import type { PeerSocket } from '../../host/lean-socket.ts';
 import { Pump } from '../../network/pump.ts';
 import type { Ticker } from '../../network/ticker.ts';
@@ -15,6 +16,7 @@ import type { ClientOptions, ClientStep, Failure, Transaction } from '../../prot
 import type { Log } from '../../log/log.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import { UnfitContent } from './downgrade.ts';
+import type { TlsStanding } from './tls-client.ts';
 
 /** What becomes of the recipients of one message. Numbers are those of the transaction. */
 export interface Sink {
@@ -33,6 +35,16 @@ export interface Content {
   /** With CRLF line ends, none of them cut, each piece in the place of the one before. */
   readonly wire?: () => AsyncIterable<Buffer>;
 }
+
+/** The encrypted socket; `refusal`: mail must not be sent over it. */
+export interface SecuredConnection {
+  readonly socket: tls.TLSSocket;
+  readonly standing: TlsStanding;
+  readonly refusal?: Failure;
+}
+
+/** Makes a socket an encrypted one; `helo`: what the server calls itself; `introduction`: all it said to EHLO. Never rejects; undefined: the handshake failed, and the socket is gone. */
+export type Secure = (socket: net.Socket, helo: string, introduction: string) => Promise<SecuredConnection | undefined>;
 
 /** How a message ended: `orderly` in agreement with the server, `broken` not, `stale` before it began. */
 export type Ending = 'orderly' | 'broken' | 'stale';
@@ -55,11 +67,13 @@ const patience = 100;
 
 export class Connection {
   readonly options: ClientOptions;
-  /** TLS is on: protocol and cipher, as the log has them. */
-  secured: string | undefined;
+  /** TLS is on. */
+  secured: TlsStanding | undefined;
+  private readonly wire: PeerSocket;
   private readonly machine: SmtpClient;
   private readonly pump: Pump<ClientStep>;
   private readonly ticker: Ticker;
+  private readonly secure: Secure | undefined;
   private log: Log;
   /** The message at hand, and those that follow it. */
   private readonly loads: Load[] = [];
@@ -74,8 +88,10 @@ export class Connection {
   /** Called when the server ends a connection that nobody uses. */
   onGone = (): void => {};
 
-  constructor(socket: PeerSocket, options: ClientOptions, ticker: Ticker, log: Log) {
+  constructor(socket: PeerSocket, options: ClientOptions, ticker: Ticker, log: Log, secure?: Secure) {
     this.options = options;
+    this.wire = socket;
+    this.secure = secure;
     this.log = log;
     this.ticker = ticker;
     this.machine = new SmtpClient(options);
@@ -99,12 +115,31 @@ export class Connection {
     return Math.min(mostWaiting, Math.floor(quick / Math.max(this.thinking, 1))) - length;
   }
 
+  /** May further messages go over it? Encrypted ones only where smtp_tls_connection_reuse, or a policy, says so. */
+  get isKeepable(): boolean {
+    return this.secured === undefined || this.secured.reusable;
+  }
+
   get offersDsn(): boolean {
     return this.machine.features.dsn;
   }
 
   get offersEightBit(): boolean {
     return this.machine.features.eightBitMime;
+  }
+
+  /** Our end, while it is not encrypted. */
+  get localAddress(): string | undefined {
+    return this.wire.localAddress;
+  }
+
+  /** What the server said to EHLO in plain text. */
+  get introduction(): string {
+    return this.machine.introduction;
+  }
+
+  get offersRequireTls(): boolean {
+    return this.machine.features.requireTls;
   }
 
   get offersTls(): boolean {
@@ -274,30 +309,17 @@ export class Connection {
   }
 
   private async startTls(): Promise<void> {
-    const { timeouts } = this.options.settings;
+    // In wrapper mode the pump is only being made.
+    await null;
     const raw = this.pump.detach();
-    const secure = tls.connect({ socket: raw, rejectUnauthorized: false, servername: serverName(this.options.peer.host) });
-    secure.on('error', () => {});
-    const started = await handshakeOf(secure, timeouts.startTls, this.ticker);
-    this.pump.adopt(secure);
-    if (started) this.secured = `${secure.getProtocol()} with cipher ${secure.getCipher().standardName}`;
-    this.pump.tell(() => (started ? this.machine.tlsStarted() : this.machine.tlsFailed()));
+    const made = await this.secure?.(raw, this.machine.features.host, this.introduction);
+    if (made === undefined) raw.destroy();
+    this.secured = made?.standing;
+    this.pump.adopt(made?.socket ?? raw);
+    this.pump.tell(() => {
+      if (made === undefined) this.machine.tlsFailed();
+      else if (made.refusal !== undefined) this.machine.tlsRefused(made.refusal);
+      else this.machine.tlsStarted();
+    });
   }
-}
-
-function serverName(host: string): string {
-  return /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+$/.test(host) && !/^[0-9.]+$/.test(host) ? host : '';
-}
-
-function handshakeOf(secure: tls.TLSSocket, seconds: number, ticker: Ticker): Promise<boolean> {
-  return new Promise((resolve) => {
-    const timer = ticker.after(seconds * 1000, () => resolve(false));
-    const settle = (started: boolean): void => {
-      timer.cancel();
-      resolve(started);
-    };
-    secure.once('secureConnect', () => settle(true));
-    secure.once('error', () => settle(false));
-    secure.once('close', () => settle(false));
-  });
 }

@@ -9,20 +9,23 @@ import type { Delivery } from '../../delivery/agent.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
 import type { Recipient } from '../../ipc/deliver.ts';
 import type { HostAddress } from '../../network/destination.ts';
-import type { ClientOptions, Failure } from '../../protocol/smtp-client/steps.ts';
+import type { Failure } from '../../protocol/smtp-client/steps.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
-import type { Connection, Content, Ending } from './connection.ts';
+import type { Connection, Content, Ending, Secure } from './connection.ts';
 import type { Kept } from './connection-cache.ts';
 import { downgraded } from './downgrade.ts';
 import { addedHeaders } from './headers.ts';
 import type { Hops, Site } from './hops.ts';
 import { Ledger } from './ledger.ts';
-import type { Settings, TlsLevel } from './settings.ts';
+import type { Settings } from './settings.ts';
+import type { TlsDesk, TlsPlan } from './tls-desk.ts';
+import { TlsPlans } from './tls-plans.ts';
 import { cacheWishes, needsSmtputf8, transactionOf } from './transaction.ts';
 
 export interface ErrandTools {
   readonly settings: Settings;
   readonly hops: Hops;
+  readonly tls: TlsDesk;
   readonly clock: { now(): number };
   readonly passOn: (transport: string, recipient: Recipient) => Promise<boolean>;
 }
@@ -33,6 +36,8 @@ interface Turn {
   readonly bestMx: boolean;
   readonly address: string;
   readonly endpoint: string;
+  /** Undefined: the connection was found under the destination's name, and nothing was asked for. */
+  readonly plan: TlsPlan | undefined;
 }
 
 /** Servers that are still to be tried, and how many had their turn. */
@@ -51,12 +56,15 @@ interface Walk {
 
 /** The status of a failed TLS handshake. */
 const tlsTrouble = '4.7.5';
+/** The status of a connection that was lost. */
+const connectionTrouble = '4.4.2';
 const configurationError = { status: '4.3.5', reason: 'mail system configuration error' } as const;
 
 export class Errand {
   private readonly delivery: Delivery;
   private readonly tools: ErrandTools;
   private readonly ledger: Ledger;
+  private readonly plans: TlsPlans;
   /** No destination follows. */
   private finalNexthop = false;
   /** Where good connections of this request are kept besides under their server; '' after the first. */
@@ -67,6 +75,8 @@ export class Errand {
     this.delivery = delivery;
     this.tools = tools;
     this.ledger = new Ledger(delivery, tools.settings, tools.clock);
+    const { logTlsStatus: showsStatus, client: { myHostname, helpfulWarnings: helpful } } = tools.settings;
+    this.plans = new TlsPlans({ desk: tools.tls, delivery, ledger: this.ledger, showsStatus, myHostname, helpful });
   }
 
   /** Over the network: a list of destinations, then the fallback relays. */
@@ -104,17 +114,25 @@ export class Errand {
     const policy = this.cachePolicy(path, path);
     if (isPending(policy)) await policy;
     this.ledger.finalServer = true;
-    const endpoint = this.key('unix', path);
-    const kept = this.wishes.load ? hops.cache.take(endpoint) : undefined;
-    if (!kept || (await this.reuse(kept, this.tlsWish())) === 'stale') {
-      const asked = hops.unixOptions(path);
-      const options = isPending(asked) ? await asked : asked;
-      this.ledger.tls = this.tlsWish(options.tls);
-      const opened = await hops.openUnix(path, options, this.delivery.log);
-      if ('why' in opened) this.ledger.blame(opened.why);
-      else await this.fresh({ connection: opened.connection, bestMx: false, address: path, endpoint }, () => {});
-    }
+    const begun = this.plans.begin(settings.client.myHostname);
+    if (isPending(begun)) await begun;
+    const planned = this.plans.ofPath(path);
+    const plan = isPending(planned) ? await planned : planned;
+    if (plan) await this.toPath(path, plan);
     await this.ledger.settleRest();
+  }
+
+  private async toPath(path: string, plan: TlsPlan): Promise<void> {
+    const { hops, settings } = this.tools;
+    const endpoint = this.key('unix', `${path}\n${this.plans.endpoint(plan)}`);
+    const kept = this.wishes.load ? hops.cache.take(endpoint) : undefined;
+    if (kept && (await this.reuse(kept, plan)) !== 'stale') return;
+    const asked = hops.unixOptions(path, plan);
+    const options = isPending(asked) ? await asked : asked;
+    this.ledger.tls = this.plans.status(plan);
+    const opened = await hops.openUnix(path, options, this.delivery.log, this.plans.secure(plan, options.peer, settings.client.myHostname));
+    if ('why' in opened) this.ledger.blame(opened.why);
+    else await this.fresh({ connection: opened.connection, bestMx: false, address: path, endpoint, plan }, () => {});
   }
 
   private async toSite(text: string, first: boolean): Promise<void> {
@@ -125,9 +143,12 @@ export class Errand {
       this.delivery.log.warning(site.trouble);
       return this.ledger.blame(configurationError);
     }
+    this.plans.adviseOn(site.port);
     if (site.why) this.ledger.blame(site.why);
     if (site.selfIsMx || (site.addresses.length === 0 && loops(site.why))) this.finalNexthop = true;
     if (site.addresses.length === 0) return;
+    const begun = this.plans.begin(site.host);
+    if (isPending(begun)) await begun;
     const policy = first ? this.cachePolicy(site.host, text) : undefined;
     if (isPending(policy)) await policy;
     const rest = this.wishes.load ? await this.overKept(site) : { addresses: site.addresses, count: 0 };
@@ -140,17 +161,19 @@ export class Errand {
   private async overKept(site: Site): Promise<Rest> {
     let rest: Rest = { addresses: site.addresses, count: 0 };
     // The log says what was asked for with this server; for a connection found under the destination's name nothing was.
-    if (this.destinationKey !== '') rest = await this.tryKept(this.destinationKey, rest, '');
+    if (this.destinationKey !== '') rest = await this.tryKept(this.destinationKey, rest, undefined);
     const best = site.addresses[0]!.preference;
     if (this.ledger.left.length === 0) return rest;
     for (const each of site.addresses) {
       if (this.ledger.left.length === 0 || each.preference !== best || !rest.addresses.includes(each)) continue;
-      rest = await this.tryKept(this.endpointKey(each, site), rest, this.tlsWish());
+      const planned = this.plans.of(each, site);
+      const plan = isPending(planned) ? await planned : planned;
+      if (plan) rest = await this.tryKept(this.endpointKey(each, site, plan), rest, plan);
     }
     return rest;
   }
 
-  private async tryKept(key: string, rest: Rest, tls: string): Promise<Rest> {
+  private async tryKept(key: string, rest: Rest, plan: TlsPlan | undefined): Promise<Rest> {
     const kept = this.tools.hops.cache.take(key);
     if (!kept) return rest;
     const count = rest.count + 1;
@@ -158,37 +181,43 @@ export class Errand {
     const exhausted = count === sessionLimit || count === addressLimit;
     const addresses = exhausted ? [] : rest.addresses.filter(({ address }) => address !== kept.address);
     this.ledger.finalServer = this.finalNexthop && addresses.length === 0;
-    if ((await this.reuse(kept, tls)) !== 'stale') return { addresses, count };
+    if ((await this.reuse(kept, plan)) !== 'stale') return { addresses, count };
     this.ledger.finalServer = false;
     return rest;
   }
 
-  private async reuse(kept: Kept, tls: string): Promise<Ending> {
-    this.ledger.tls = tls;
-    return this.transfer({ connection: kept.connection, bestMx: kept.bestMx, address: kept.address, endpoint: kept.keys.endpoint });
+  private async reuse({ connection, bestMx, address, keys: { endpoint } }: Kept, plan: TlsPlan | undefined): Promise<Ending> {
+    this.ledger.tls = this.plans.status(plan);
+    this.plans.reused(connection);
+    return this.transfer({ connection, bestMx, address, endpoint, plan });
   }
 
   // ---- new connections
 
   private async overFresh(site: Site, { addresses, count }: Rest): Promise<void> {
     const { settings } = this.tools;
-    const walk = { tried: count, sessions: count, last: false };
+    const walk: Walk = { tried: count, sessions: count, last: false };
     for (const [at, to] of addresses.entries()) {
       if (this.ledger.left.length === 0 || walk.last) break;
       walk.last = ++walk.tried === settings.addressLimit || at === addresses.length - 1;
-      if (await this.overKeptBackup(to, site, walk)) continue;
+      const planned = this.plans.of(to, site);
+      const plan = isPending(planned) ? await planned : planned;
+      if (!plan || (await this.overKeptBackup(to, site, walk, plan))) continue;
       // A server that cannot do TLS in spite of what it says gets the mail without, where that is allowed.
-      if ((await this.overNew(to, site, walk, settings.tlsLevel)) === 'retry without TLS') await this.overNew(to, site, walk, 'none');
+      if ((await this.overNew(to, site, walk, plan)) === 'retry without TLS') {
+        if (this.ledger.wasLost) walk.sessions--;
+        await this.overNew(to, site, walk, { ...plan, plain: true });
+      }
     }
   }
 
   /** True: a connection to this less preferred server was there, and has had its turn. */
-  private async overKeptBackup(to: HostAddress, site: Site, walk: Walk): Promise<boolean> {
-    const kept = this.wishes.load && to.preference !== site.addresses[0]!.preference ? this.tools.hops.cache.take(this.endpointKey(to, site)) : undefined;
+  private async overKeptBackup(to: HostAddress, site: Site, walk: Walk, plan: TlsPlan): Promise<boolean> {
+    const kept = this.wishes.load && to.preference !== site.addresses[0]!.preference ? this.tools.hops.cache.take(this.endpointKey(to, site, plan)) : undefined;
     if (!kept) return false;
     const before = { ...walk };
     this.beginSession(walk);
-    if ((await this.reuse(kept, this.tlsWish())) !== 'stale') return true;
+    if ((await this.reuse(kept, plan)) !== 'stale') return true;
     Object.assign(walk, before);
     return false;
   }
@@ -199,40 +228,49 @@ export class Errand {
     this.ledger.finalServer = this.finalNexthop && walk.last;
   }
 
-  private async overNew(to: HostAddress, site: Site, walk: Walk, tls: TlsLevel): Promise<'over' | 'retry without TLS'> {
+  private async overNew(to: HostAddress, site: Site, walk: Walk, plan: TlsPlan): Promise<'over' | 'retry without TLS'> {
     const { hops } = this.tools;
     const { log, request } = this.delivery;
     const bestMx = to.preference === site.addresses[0]!.preference;
-    const asked = hops.options(to, site, bestMx, tls, request.nexthop);
+    const asked = hops.options(to, site, bestMx, plan, request.nexthop);
     const options = isPending(asked) ? await asked : asked;
-    this.ledger.tls = this.tlsWish(tls);
-    const opened = await hops.openInet(to, site, options, log);
+    this.ledger.tls = this.plans.status(plan);
+    const opened = await hops.openInet(to, site, options, log, this.plans.secure(plan, options.peer, site.host));
     if ('why' in opened) {
       this.ledger.blame(opened.why);
       log.info(opened.why.reason);
       return 'over';
     }
+    this.plans.opened(plan, opened.connection);
     this.ledger.finalServer = this.finalNexthop && walk.last;
-    return this.fresh({ connection: opened.connection, bestMx, address: to.address, endpoint: this.endpointKey(to, site) }, () => this.beginSession(walk));
+    return this.fresh({ connection: opened.connection, bestMx, address: to.address, endpoint: this.endpointKey(to, site, plan), plan }, () => this.beginSession(walk));
   }
 
-  private async fresh(turn: Turn, begin: () => void): Promise<'over' | 'retry without TLS'> {
+  private async fresh(turn: Turn & { readonly plan: TlsPlan }, begin: () => void): Promise<'over' | 'retry without TLS'> {
     const { options } = turn.connection;
     const failure = await turn.connection.handshake();
-    if (failure) return this.handshakeFailed(failure, options);
-    this.ledger.tls = this.tlsText(turn.connection);
-    if (turn.connection.offersTls && this.tools.settings.noteTlsOffer && options.tls === 'none')
+    if (turn.connection.offersTls && turn.connection.secured === undefined && this.tools.settings.noteTlsOffer && options.tls === 'none')
       this.delivery.log.info(`Host offered STARTTLS: [${options.peer.host}]`);
+    this.plans.shaken(turn.plan, turn.connection, failure);
+    this.ledger.tls = this.plans.status(turn.plan);
+    if (failure) return this.handshakeFailed(failure, turn);
     begin();
+    const { ledger, plans } = this;
+    // TLS may also break behind the handshake, in spite of what the server says.
+    ledger.repeatsLost = turn.connection.secured !== undefined && plans.mayGoPlain(turn.plan) && this.mayRetryPlain();
+    ledger.wasLost = false;
     await this.transfer(turn);
-    return 'over';
+    ledger.repeatsLost = false;
+    return ledger.wasLost && ledger.left.length > 0 ? 'retry without TLS' : 'over';
   }
 
   // Trouble with TLS that nobody insists on says nothing about the destination as a whole.
-  private async handshakeFailed(failure: Failure, { tls, peer }: ClientOptions): Promise<'over' | 'retry without TLS'> {
+  private async handshakeFailed(failure: Failure, { connection: { secured, options: { tls, peer } }, plan }: Turn & { readonly plan: TlsPlan }): Promise<'over' | 'retry without TLS'> {
     const { ledger, delivery: { log, request } } = this;
     const optional = failure.status === tlsTrouble && tls === 'may';
-    if (optional && this.mayRetryPlain()) {
+    // The server may also go away when TLS stands.
+    const isTls = optional || (tls === 'may' && secured !== undefined && failure.status === connectionTrouble);
+    if (isTls && this.plans.mayGoPlain(plan) && this.mayRetryPlain()) {
       log.info(`${request.queueId}: ${failure.reason}`);
       return 'retry without TLS';
     }
@@ -247,22 +285,13 @@ export class Errand {
     return isTraceOnly(flags) || times.activeArrival - times.incomingArrival >= this.tools.settings.minBackoff;
   }
 
-  /** What the log says before it is known whether TLS is used. */
-  private tlsWish(level = this.tools.settings.tlsLevel): string {
-    return this.tools.settings.logTlsStatus ? `${level}?` : '';
-  }
-
-  private tlsText({ options, secured }: Connection): string {
-    if (!this.tools.settings.logTlsStatus) return '';
-    return secured !== undefined || options.tls === 'none' ? options.tls : `${options.tls}:none`;
-  }
-
   /** The message, over a connection that is ready for it. */
   private async transfer(turn: Turn): Promise<Ending> {
     const { connection } = turn;
     const { delivery: { request, log }, ledger, tools: { settings } } = this;
     const convert = settings.convertMime && !connection.offersEightBit && request.encoding !== '7bit';
-    const transaction = transactionOf(request, ledger.left, settings, { keep: this.wishes.store, converted: convert });
+    const keep = this.wishes.store && connection.isKeepable;
+    const transaction = transactionOf(request, ledger.left, settings, { keep, converted: convert, requireTls: connection.options.requireTls !== undefined });
     const ending = await connection.exchange(transaction, this.content(convert), ledger.round(connection), log);
     if (ending === 'orderly') ledger.complete = true;
     if (ending !== 'stale') this.keep(turn);
@@ -285,7 +314,7 @@ export class Errand {
 
   // The first good connection is also kept under the destination's name: so the next request need not try dead servers again.
   private keep({ connection, bestMx, address, endpoint }: Turn): void {
-    if (!connection.usable) return;
+    if (!connection.usable || !connection.isKeepable) return;
     this.tools.hops.cache.keep({ connection, bestMx, address, keys: { destination: this.destinationKey, endpoint } });
     this.destinationKey = '';
   }
@@ -301,12 +330,12 @@ export class Errand {
     });
   }
 
-  private endpointKey(to: HostAddress, site: Site): string {
-    return this.key('server', `${to.address}:${to.port || site.port}`);
+  private endpointKey(to: HostAddress, site: Site, plan: TlsPlan): string {
+    return this.key('server', `${to.address}:${to.port || site.port}\n${this.plans.endpoint(plan)}`);
   }
 
   private key(kind: string, name: string): string {
-    return `${kind}\n${name}\n${needsSmtputf8(this.delivery.request) ? 'smtputf8' : ''}`;
+    return `${kind}\n${name}\n${this.plans.key}\n${needsSmtputf8(this.delivery.request) ? 'smtputf8' : ''}`;
   }
 }
 

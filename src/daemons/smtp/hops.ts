@@ -20,9 +20,10 @@ import type { Ticker } from '../../network/ticker.ts';
 import { discardList } from '../../protocol/smtp-client/features.ts';
 import type { ClientOptions } from '../../protocol/smtp-client/steps.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
-import { Connection } from './connection.ts';
+import { Connection, type Secure } from './connection.ts';
 import { ConnectionCache } from './connection-cache.ts';
-import type { Settings, TlsLevel } from './settings.ts';
+import type { Settings } from './settings.ts';
+import type { TlsDesk, TlsPlan } from './tls-desk.ts';
 
 export interface HopTools {
   readonly settings: Settings;
@@ -34,10 +35,13 @@ export interface HopTools {
   readonly discard: (address: string) => MaybePromise<string | undefined>;
   readonly alwaysKept: (destination: string) => MaybePromise<boolean>;
   readonly usesSrv: (service: string) => MaybePromise<boolean>;
+  readonly tls: TlsDesk;
 }
 
 /** A destination and what was found about it. */
 export interface Site extends Destinations {
+  /** As it was written. */
+  readonly text: string;
   readonly host: string;
   readonly port: number;
   /** A greeting with our own name means that mail goes in circles. */
@@ -94,7 +98,7 @@ export class Hops {
     const smtp = settings.program === 'smtp';
     const detectLoop = smtp && port === smtpPort;
     const found = await this.addresses(nexthop, smtp, detectLoop, log);
-    const site = { ...found, host, port, detectLoop };
+    const site = { ...found, text, host, port, detectLoop };
     return isFixed(nexthop, site) ? remember(this.fixed, text, site) : site;
   }
 
@@ -111,41 +115,39 @@ export class Hops {
     return { settings: settings.destination, dns, own: settings.own, random, log, native: (host) => lookupNative(host, hosts, dns) };
   }
 
-  options(to: HostAddress, site: Site, bestMx: boolean, tls: TlsLevel, nexthop: string): MaybePromise<ClientOptions> {
+  options(to: HostAddress, site: Site, bestMx: boolean, tls: TlsPlan, nexthop: string): MaybePromise<ClientOptions> {
     return this.clientOptions(to.host, to.address, to.port || site.port, { detect: site.detectLoop, bestMx, nexthop }, tls);
   }
 
-  unixOptions(path: string): MaybePromise<ClientOptions> {
-    const { settings } = this.tools;
-    // TLS to oneself is wasted unless it is asked for.
-    return this.clientOptions(settings.client.myHostname, path, 0, { detect: false, bestMx: false, nexthop: path }, settings.tlsLevel === 'encrypt' ? 'encrypt' : 'none');
+  unixOptions(path: string, tls: TlsPlan): MaybePromise<ClientOptions> {
+    return this.clientOptions(this.tools.settings.client.myHostname, path, 0, { detect: false, bestMx: false, nexthop: path }, tls);
   }
 
-  private clientOptions(host: string, address: string, port: number, loop: ClientOptions['loop'], tls: TlsLevel): MaybePromise<ClientOptions> {
+  private clientOptions(host: string, address: string, port: number, loop: ClientOptions['loop'], tls: TlsPlan): MaybePromise<ClientOptions> {
     const { settings } = this.tools;
     const nameAddress = `${host}[${address}]`;
     const peer = { host, address, nameAddress, nameAddressPort: port === 0 ? nameAddress : `${nameAddress}:${port}` };
     return chain(this.tools.discard(address), (listed) => {
       const { keywords, log } = discardList(listed ?? settings.discardKeywords);
-      return { settings: settings.client, peer, discard: keywords, discardLog: log, loop, tls };
+      return { settings: settings.client, peer, discard: keywords, discardLog: log, loop, ...this.tools.tls.options(tls) };
     });
   }
 
-  async openInet(to: HostAddress, site: Site, options: ClientOptions, log: Log): Promise<Opened> {
+  async openInet(to: HostAddress, site: Site, options: ClientOptions, log: Log, secure: Secure): Promise<Opened> {
     const { settings: { bind, connectTimeout }, ticker } = this.tools;
     const connected = await connectPeer(to.address, to.port || site.port, {
       ticker, timeout: connectTimeout, bindAddress: bind[to.family], bindEnforce: bind.enforce,
       warn: (text) => log.warning(`smtp_connect_addr: ${text}`),
     });
-    return this.opened(connected, options, log);
+    return this.opened(connected, options, log, secure);
   }
 
-  async openUnix(path: string, options: ClientOptions, log: Log): Promise<Opened> {
-    return this.opened(await connectUnix(path, { ticker: this.tools.ticker, timeout: this.tools.settings.connectTimeout }), options, log);
+  async openUnix(path: string, options: ClientOptions, log: Log, secure: Secure): Promise<Opened> {
+    return this.opened(await connectUnix(path, { ticker: this.tools.ticker, timeout: this.tools.settings.connectTimeout }), options, log, secure);
   }
 
-  private opened(connected: Connected<PeerSocket>, options: ClientOptions, log: Log): Opened {
-    if ('socket' in connected) return { connection: new Connection(connected.socket, options, this.tools.ticker, log) };
+  private opened(connected: Connected<PeerSocket>, options: ClientOptions, log: Log, secure: Secure): Opened {
+    if ('socket' in connected) return { connection: new Connection(connected.socket, options, this.tools.ticker, log, secure) };
     const { code, text } = connected.trouble;
     if (code === 'BIND') return { why: { status: '4.4.0', reason: text } };
     return { why: { status: '4.4.1', reason: `connect to ${options.peer.nameAddressPort}: ${text}` } };

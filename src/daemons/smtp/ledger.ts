@@ -25,6 +25,10 @@ export class Ledger {
   finalServer = false;
   /** Some server took part in an orderly way: the destination as a whole is not to blame. */
   complete = false;
+  /** A connection that is lost may be made again without TLS: its recipients stay left. */
+  repeatsLost = false;
+  /** That has happened. */
+  wasLost = false;
   /** What log lines say behind `tls=`. */
   tls = '';
   private connectionDone = 0;
@@ -83,7 +87,7 @@ export class Ledger {
   /** The recipients' failure at one server; `relay` names it. */
   async fail(recipients: readonly Recipient[], failure: Failure, relay: string, reuseCount = 0): Promise<void> {
     this.why = failure;
-    if (this.passes(failure)) {
+    if (this.isRepeated(failure) || this.passes(failure)) {
       this.delivery.log.info(`${this.delivery.request.queueId}: ${failure.reason}`);
       return;
     }
@@ -96,6 +100,12 @@ export class Ledger {
       this.blamed = true;
       this.delivery.outcome.unreachable(report);
     }
+  }
+
+  private isRepeated({ status, remoteMta }: Failure): boolean {
+    const isLost = this.repeatsLost && status === '4.4.2' && remoteMta === '';
+    this.wasLost ||= isLost;
+    return isLost;
   }
 
   /** Does it leave hope, with the servers that follow? */

@@ -12,10 +12,10 @@ import type { DestinationSettings } from '../../network/destination.ts';
 import type { ParameterName, ParameterValue } from '../../parameters/parameters.ts';
 import type { ClientSettings } from '../../protocol/smtp-client/steps.ts';
 import type { MimeLimits } from './downgrade.ts';
+import { readTlsSettings, type TlsSettings } from './tls-settings.ts';
 import { lowerAscii, splitList, startsIgnoringCase } from '../../text/ascii.ts';
 
 export type Program = 'smtp' | 'lmtp';
-export type TlsLevel = 'none' | 'may' | 'encrypt';
 
 /** Headers put in front of the message, and whether this is the last stop: `flags=` in master.cf. */
 export interface RowFlags {
@@ -51,7 +51,7 @@ export interface Settings {
   readonly quoteEnvelope: boolean;
   readonly sendXforward: boolean;
   readonly verifyTarget: 'rcpt' | 'data';
-  readonly tlsLevel: TlsLevel;
+  readonly tls: TlsSettings;
   readonly noteTlsOffer: boolean;
   readonly logTlsStatus: boolean;
   readonly minBackoff: number;
@@ -69,7 +69,7 @@ const lmtpNames: ReadonlyMap<string, string> = new Map([
 ]);
 
 type Suffix = ParameterName extends infer N ? (N extends `smtp_${infer S}` ? S : never) : never;
-type Read = <S extends Suffix>(suffix: S) => ParameterValue<Extract<ParameterName, `smtp_${S}`>>;
+export type Read = <S extends Suffix>(suffix: S) => ParameterValue<Extract<ParameterName, `smtp_${S}`>>;
 
 function reader(config: Configuration, program: Program): Read {
   return (suffix) => {
@@ -108,7 +108,7 @@ export function readSettings(config: Configuration, program: Program, args: read
     quoteEnvelope: read('quote_rfc821_envelope'),
     sendXforward: read('send_xforward_command'),
     verifyTarget: choice(config, program, 'address_verify_target', read('address_verify_target'), ['rcpt', 'data']),
-    tlsLevel: tlsLevel(config, read, program),
+    tls: readTlsSettings(config, read, program),
     noteTlsOffer: read('tls_note_starttls_offer'),
     logTlsStatus: read('log_tls_feature_status'),
     statusFilter: read('delivery_status_filter'),
@@ -183,14 +183,6 @@ function bindAddress(value: string, own: readonly OwnAddress[], family: 4 | 6): 
   const mine = own.filter((each) => each.family === family);
   const only = mine.length === 1 ? mine[0]!.address : '';
   return only.startsWith('127.') || only === '::1' ? '' : only;
-}
-
-// Levels that verify certificates must not quietly become ones that do not.
-function tlsLevel(config: Configuration, read: Read, program: Program): TlsLevel {
-  const level = lowerAscii(read('tls_security_level'));
-  if (level !== '') return choice(config, program, 'tls_security_level', level, ['none', 'may', 'encrypt']);
-  if (read('enforce_tls')) return 'encrypt';
-  return read('use_tls') ? 'may' : 'none';
 }
 
 function choice<const W extends string>(config: Configuration, program: Program, suffix: string, value: string, words: readonly W[]): W {

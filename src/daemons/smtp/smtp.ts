@@ -22,12 +22,14 @@ import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { Errand } from './delivery.ts';
 import { Hops } from './hops.ts';
 import { readSettings } from './settings.ts';
+import { TlsDesk } from './tls-desk.ts';
 import type { Settings } from './settings.ts';
 
 interface Prepared {
   readonly settings: Settings;
   readonly hops: Hops;
   readonly tools: Tools;
+  readonly desk: TlsDesk;
 }
 
 function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
@@ -41,19 +43,20 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
     const words: MatchList | undefined = text === '' ? undefined : stringList(name, text, matchSources(context));
     return (word) => words !== undefined && chain(words.match(word), (answer) => answer === true);
   };
+  const dns = new Resolver({
+    ticker: clock, warn: (text) => log.warning(text), file: config.get('resolver_configuration'),
+    cacheLimit: config.get('resolver_cache_limit'), queryLimit: config.get('resolver_query_limit'),
+  });
+  const desk = new TlsDesk({ tools, settings: settings.tls, context, dns, asksDns: settings.destination.lookup.dns, dnsEnabled: settings.dnsEnabled });
   const hops = new Hops({
-    settings, ticker: clock, random: Math.random,
-    dns: new Resolver({
-      ticker: clock, warn: (text) => log.warning(text), file: config.get('resolver_configuration'),
-      cacheLimit: config.get('resolver_cache_limit'), queryLimit: config.get('resolver_query_limit'),
-    }),
+    settings, ticker: clock, random: Math.random, dns, tls: desk,
     hosts: new HostsFile(config.get('resolver_hosts_file'), clock),
     discard: (address) => discardMaps.find(address),
     alwaysKept: list(`${settings.program}_connection_cache_destinations`, settings.cache.destinations),
     usesSrv: list('use_srv_lookup', settings.srvServices),
   });
   const filter = openMaps(settings.statusFilter, context, `${settings.program}_delivery_status_filter`, { fold: false });
-  const prepared = { settings, hops, tools };
+  const prepared = { settings, hops, tools, desk };
   return {
     ...prepared,
     options: {
@@ -64,7 +67,7 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
   };
 }
 
-async function deliver(delivery: Delivery, { settings, hops, tools }: Prepared): Promise<void> {
+async function deliver(delivery: Delivery, { settings, hops, tools, desk }: Prepared): Promise<void> {
   const { request, outcome, log } = delivery;
   const refusal = await refuse(delivery, settings, tools.row.service);
   if (refusal) {
@@ -72,7 +75,7 @@ async function deliver(delivery: Delivery, { settings, hops, tools }: Prepared):
     return outcome.all('failed', refusal);
   }
   const errand = new Errand(delivery, {
-    settings, hops, clock: tools.clock,
+    settings, hops, clock: tools.clock, tls: desk,
     passOn: (transport, recipient) => passOn(transport, request, recipient, { services: tools.services, reports: outcome.reports, log }),
   });
   const { nexthop } = request;
@@ -95,9 +98,11 @@ async function refuse({ request, content, log }: Delivery, { flags }: Settings, 
 
 function open(tools: Tools): Service {
   let hops: Hops | undefined;
+  let desk: TlsDesk | undefined;
   const agent = openAgent(tools, () => {
     const prepared = prepare(tools);
     hops = prepared.hops;
+    desk = prepared.desk;
     return prepared.options;
   });
   return {
@@ -109,6 +114,7 @@ function open(tools: Tools): Service {
       hops?.cache.close();
       await agent.drain();
       hops?.cache.close();
+      desk?.close();
     },
   };
 }
@@ -121,7 +127,7 @@ export const daemon: Daemon = {
     calls: [...reportServices, 'deliver'],
     privileges: { user: 'mail_owner', network: true, writes: ['active'] },
     row: 'smtp      unix  -       -       n       -       -       smtp',
-    standards: ['RFC 5321', 'RFC 2033', 'RFC 1870', 'RFC 2034', 'RFC 2920', 'RFC 3207', 'RFC 3461', 'RFC 3463', 'RFC 6152', 'RFC 6531', 'RFC 7505'],
+    standards: ['RFC 5321', 'RFC 2033', 'RFC 1870', 'RFC 2034', 'RFC 2920', 'RFC 3207', 'RFC 3461', 'RFC 3463', 'RFC 6152', 'RFC 6531', 'RFC 6698', 'RFC 7505', 'RFC 7672', 'RFC 8460', 'RFC 8689'],
   },
   open,
 };

@@ -23,7 +23,7 @@ export function needsSmtputf8({ smtputf8 }: DeliveryRequest): boolean {
 const notSaid: ReadonlyMap<XforwardName, string> = new Map();
 
 export function transactionOf(
-  request: DeliveryRequest, recipients: readonly Recipient[], settings: Settings, { keep, converted }: { keep: boolean; converted: boolean },
+  request: DeliveryRequest, recipients: readonly Recipient[], settings: Settings, { keep, converted, requireTls }: { keep: boolean; converted: boolean; requireTls: boolean },
 ): Transaction {
   const quote = (address: string): string => (settings.quoteEnvelope && address !== '' ? quote821Local(address) : address);
   const requested = (request.smtputf8 & smtputf8Requested) !== 0;
@@ -39,6 +39,7 @@ export function transactionOf(
     verify: isTraceOnly(request.flags) ? settings.verifyTarget : 'no',
     keep,
     converted,
+    requireTls,
     xforward: settings.sendXforward ? xforward(request) : notSaid,
   };
 }

@@ -7,7 +7,7 @@ import { parentsMatch } from '../../tables/mail-address-find.ts';
 import { openMaps } from '../../tables/maps.ts';
 import { sniChains } from '../../tables/sni-chains.ts';
 import type { TableContext } from '../../tables/table.ts';
-import { TlsLogLevels } from '../../tables/tls-log-level.ts';
+import { TlsLogLevels } from '../../tables/tls-log-levels.ts';
 
 export type { Secured, TlsLevel } from '../../server/tls-service.ts';
 
@@ -34,7 +34,10 @@ export class ServerTls extends TlsService {
     const view = viewOf(tools);
     super(tools, {
       settings: settingsOf(view, tools),
-      levels: new TlsLogLevels(view.smtpd_tls_loglevel, openMaps(view.smtpd_tls_loglevel_maps, context, 'smtpd_tls_loglevel_maps'), parentsMatch('smtpd_tls_loglevel_maps', context), tools.log),
+      levels: new TlsLogLevels({
+        parameter: 'smtpd_tls_loglevel', usual: view.smtpd_tls_loglevel, maps: openMaps(view.smtpd_tls_loglevel_maps, context, 'smtpd_tls_loglevel_maps'),
+        parents: parentsMatch('smtpd_tls_loglevel_maps', context), log: tools.log,
+      }),
       chainsFor: sniChains(view.tls_server_sni_maps, context),
       wantsDetails: view.smtpd_tls_received_header,
     });

@@ -3,19 +3,21 @@
  *
  * Pure. Values that came from outside are encoded as xtext where the protocol has it; addresses must be quoted already.
  */
-import { renderDsnNotify, renderDsnRet } from '../../message/dsn.ts';
+import { dsnRet, renderDsnNotify, renderDsnRet } from '../../message/dsn.ts';
 import { encodeXtext } from '../../text/xtext.ts';
 import type { Features, XforwardName } from './features.ts';
 import type { ClientRecipient, Transaction } from './steps.ts';
 
-/** RFC 5321 section 4.1.1.2, with the parameters of RFC 1870, RFC 6152, RFC 3461 and RFC 6531. */
+/** RFC 5321 section 4.1.1.2, with the parameters of RFC 1870, RFC 6152, RFC 3461, RFC 6531 and RFC 8689. */
 export function mailCommand(transaction: Transaction, features: Features): string {
   let line = `MAIL FROM:<${transaction.sender}>`;
   if (features.size && !transaction.converted) line += ` SIZE=${transaction.size}`;
   if (features.eightBitMime && transaction.encoding !== '') line += ` BODY=${transaction.encoding === '8bit' ? '8BITMIME' : '7BIT'}`;
   if (features.dsn && transaction.envid !== '') line += ` ENVID=${encodeXtext(transaction.envid, '=')}`;
-  if (features.dsn && transaction.ret !== 0) line += ` RET=${renderDsnRet(transaction.ret)}`;
+  const ret = transaction.requireTls && !features.requireTls ? dsnRet.headers : transaction.ret;
+  if (features.dsn && ret !== 0) line += ` RET=${renderDsnRet(ret)}`;
   if (features.smtputf8 && transaction.smtputf8 !== 'no') line += ' SMTPUTF8';
+  if (features.requireTls && transaction.requireTls) line += ' REQUIRETLS';
   return line;
 }
 

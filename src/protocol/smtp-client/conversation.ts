@@ -30,6 +30,8 @@ const noLimit = Number.POSITIVE_INFINITY;
 export class Conversation {
   readonly options: ClientOptions;
   features: Features = noFeatures;
+  /** What the server said to EHLO before TLS, all lines. */
+  introduction = '';
   /** TLS is on. */
   secure = false;
   /** How many messages have begun on this connection. */

@@ -15,6 +15,7 @@ export interface Features {
   readonly smtputf8: boolean;
   readonly dsn: boolean;
   readonly startTls: boolean;
+  readonly requireTls: boolean;
   readonly size: boolean;
   /** Largest message in bytes that the server takes; 0: not said. */
   readonly sizeLimit: number;
@@ -24,7 +25,7 @@ export interface Features {
 }
 
 export const noFeatures: Features = {
-  extended: false, pipelining: false, eightBitMime: false, smtputf8: false, dsn: false, startTls: false,
+  extended: false, pipelining: false, eightBitMime: false, smtputf8: false, dsn: false, startTls: false, requireTls: false,
   size: false, sizeLimit: 0, xforward: new Set(), host: '',
 };
 
@@ -39,6 +40,7 @@ const keywords: ReadonlyMap<string, Take> = new Map<string, Take>([
   ['SMTPUTF8', (features) => { features.smtputf8 = true; }],
   ['DSN', (features) => { features.dsn = true; }],
   ['STARTTLS', (features) => { features.startTls = true; }],
+  ['REQUIRETLS', (features) => { features.requireTls = true; }],
   ['SIZE', takeSize],
   ['XFORWARD', (features, words) => {
     const offered = words.map(upperAscii).filter((word) => xforwardNames.includes(word));

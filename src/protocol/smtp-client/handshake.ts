@@ -31,7 +31,8 @@ export function giveUp(talk: Conversation, failure: Failure, sayQuit: boolean): 
 export function afterTls(talk: Conversation): void {
   talk.secure = true;
   talk.features = noFeatures;
-  hello(talk, true);
+  if (talk.options.tlsWrapped) talk.expect('greeting');
+  else hello(talk, true);
 }
 
 function refuse(talk: Conversation, reply: Reply, status = reply.status): void {
@@ -74,8 +75,11 @@ function answerEhlo(talk: Conversation, reply: Reply): void {
 
 function takeFeatures(talk: Conversation, reply: Reply): void {
   const { peer, discard, discardLog } = talk.options;
+  if (!talk.secure) talk.introduction = reply.text;
   if (discardLog !== '') talk.log('info', `discarding EHLO keywords: ${discardLog}`);
   talk.features = parseFeatures(reply.text, discard, (text) => talk.log('warning', `${text} from ${peer.nameAddressPort}`));
+  // RFC 8689 section 2: what is offered in plain text may have been put there by somebody else.
+  if (!talk.secure && talk.features.requireTls) talk.features = { ...talk.features, requireTls: false };
   if (loops(talk)) return;
   if (talk.features.smtputf8 && !talk.features.eightBitMime) {
     talk.log('info', `host ${peer.nameAddress} offers SMTPUTF8 support, but not 8BITMIME`);
@@ -94,11 +98,27 @@ function loops(talk: Conversation): boolean {
 
 /** The server has introduced itself: TLS, or ready. */
 function settle(talk: Conversation): void {
-  const { tls, peer } = talk.options;
-  if (!talk.secure && tls !== 'none' && talk.features.startTls) talk.say('startTls', 'STARTTLS');
-  else if (!talk.secure && tls === 'encrypt')
-    giveUp(talk, talk.own('4.7.4', `TLS is required, but was not offered by host ${peer.nameAddress}`, 'site'), true);
-  else talk.emit({ kind: 'ready' });
+  const { tls, tlsUnavailable, requireTls } = talk.options;
+  if (!talk.secure && tls !== 'none' && !tlsUnavailable && talk.features.startTls) return talk.say('startTls', 'STARTTLS');
+  // In plain text mail goes only where nobody has asked for more.
+  if (!talk.secure && (tls === 'encrypt' || requiresTls(talk))) return giveUp(talk, withoutTls(talk), true);
+  if (talk.secure && requireTls === 'enforce' && !talk.features.requireTls) {
+    const reason = `Sender requested REQUIRETLS, but no server was found that supports REQUIRETLS. The last attempted server was ${talk.options.peer.nameAddress}`;
+    return giveUp(talk, { ...talk.own('5.7.30', reason, 'message', true), breach: true }, true);
+  }
+  talk.emit({ kind: 'ready' });
+}
+
+function requiresTls({ options: { requireTls } }: Conversation): boolean {
+  return requireTls === 'enforce' || requireTls === 'starttls';
+}
+
+function withoutTls(talk: Conversation): Failure {
+  const { nameAddress } = talk.options.peer;
+  if (talk.features.startTls) return talk.own('4.7.5', 'TLS is required, but our TLS engine is unavailable', 'site');
+  const reason = requiresTls(talk) ? 'Sender requested REQUIRETLS, but TLS service was not offered by host' : 'TLS is required, but was not offered by host';
+  const failure = requiresTls(talk) ? talk.own('5.7.30', `${reason} ${nameAddress}`, 'message', true) : talk.own('4.7.4', `${reason} ${nameAddress}`, 'site');
+  return { ...failure, breach: true };
 }
 
 function answerStartTls(talk: Conversation, reply: Reply): void {
@@ -106,8 +126,10 @@ function answerStartTls(talk: Conversation, reply: Reply): void {
   if (isPositive(reply)) {
     talk.armFor(settings.timeouts.startTls);
     talk.emit({ kind: 'start-tls' });
+  } else if (requiresTls(talk)) {
+    giveUp(talk, { ...talk.own('5.7.10', `Sender requested REQUIRETLS, but host ${peer.nameAddress} refused to start TLS: ${oneLine(reply)}`, 'message', true), breach: true }, true);
   } else if (tls === 'encrypt') {
     const reason = `TLS is required, but host ${peer.nameAddress} refused to start TLS: ${oneLine(reply)}`;
-    giveUp(talk, talk.said(reply, reason, 'site'), true);
+    giveUp(talk, { ...talk.said(reply, reason, 'site'), breach: true }, true);
   } else talk.emit({ kind: 'ready' });
 }

@@ -47,7 +47,7 @@ test('features of a server', () => {
   const features = parseFeatures('250-mx.example Hello\n250-size 1000\n250-PIPELINING\n250-XFORWARD NAME addr OTHER\n250-8BITMIME\n250 DSN', new Set(['8BITMIME']), (text) => warnings.push(text));
   assert.deepEqual(
     { ...features, xforward: [...features.xforward] },
-    { extended: true, pipelining: true, eightBitMime: false, smtputf8: false, dsn: true, startTls: false, size: true, sizeLimit: 1000, xforward: ['NAME', 'ADDR'], host: 'mx.example' },
+    { extended: true, pipelining: true, eightBitMime: false, smtputf8: false, dsn: true, startTls: false, requireTls: false, size: true, sizeLimit: 1000, xforward: ['NAME', 'ADDR'], host: 'mx.example' },
   );
   assert.equal(parseFeatures('250-a\n250 SIZE=50', new Set(), () => {}).sizeLimit, 50);
   assert.equal(parseFeatures('250-a\n250 SIZE abc', new Set(), (text) => warnings.push(text)).sizeLimit, 0);

@@ -47,6 +47,11 @@ export class SmtpClient implements Machine<ClientStep> {
     return this.talk.features;
   }
 
+  /** What the server said to EHLO before TLS, all lines. */
+  get introduction(): string {
+    return this.talk.introduction;
+  }
+
   /** The time of the latest event. */
   get now(): number {
     return this.talk.now;
@@ -75,8 +80,11 @@ export class SmtpClient implements Machine<ClientStep> {
 
   private start(): void {
     this.started = true;
-    this.talk.openedAt = this.talk.now;
-    this.talk.expect('greeting');
+    const { talk } = this;
+    talk.openedAt = talk.now;
+    if (!talk.options.tlsWrapped) return talk.expect('greeting');
+    talk.armFor(talk.settings.timeouts.startTls);
+    talk.emit({ kind: 'start-tls' });
   }
 
   deadline(): number | undefined {
@@ -169,6 +177,7 @@ export class SmtpClient implements Machine<ClientStep> {
     this.queueId = transaction.queueId;
     const exchange = new Exchange(talk, transaction, behind);
     this.exchange = exchange;
+    if (talk.options.blocksEarlyReply && talk.secure && this.reader.held > 0) return this.tooEarly(exchange);
     const objection = this.objection(transaction);
     if (!objection) return;
     exchange.failOpen(objection);
@@ -267,13 +276,30 @@ export class SmtpClient implements Machine<ClientStep> {
   }
 
   tlsStarted(): void {
+    if (this.talk.closed) return;
     // What came before the handshake was not protected, and must not pass for what comes after it (RFC 3207 section 6).
     this.reader.forget();
     afterTls(this.talk);
   }
 
+  /** There is a session, and this is why it may not be used. */
+  tlsRefused(failure: Failure): void {
+    if (this.talk.closed) return;
+    this.reader.forget();
+    giveUp(this.talk, failure, true);
+  }
+
   tlsFailed(): void {
+    if (this.talk.closed) return;
     giveUp(this.talk, this.talk.own('4.7.5', 'Cannot start TLS: handshake failure', 'site'), false);
+  }
+
+  private tooEarly(exchange: Exchange): void {
+    const { talk } = this;
+    const { peer, settings } = talk.options;
+    exchange.failOpen(talk.own('4.7.0', 'unexpected server message', 'site'));
+    talk.log('warning', `server ${peer.nameAddress} violates ${settings.dialect}_tls_block_early_mail_reply policy`);
+    exchange.hangUp(false);
   }
 
   /** Take leave: after `ready`. */

@@ -70,7 +70,18 @@ export interface ClientOptions {
   /** Whether a greeting with our own name means a loop, and what the mail was for. */
   readonly loop: { readonly detect: boolean; readonly bestMx: boolean; readonly nexthop: string };
   readonly tls: 'none' | 'may' | 'encrypt';
+  /** TLS begins before the greeting. */
+  readonly tlsWrapped?: boolean;
+  /** We have no TLS ourselves: keys that cannot be read. */
+  readonly tlsUnavailable?: boolean;
+  /** A server that says something behind TLS before it was asked for is left: it may be answering somebody else (CVE-2009-3555). */
+  readonly blocksEarlyReply?: boolean;
+  /** The sender asked for REQUIRETLS (RFC 8689), and this is how much of it holds for this destination. */
+  readonly requireTls?: RequireTls | undefined;
 }
+
+/** `enforce` all of it; `starttls` encryption at least; `opportunistic` what the server can do. */
+export type RequireTls = 'enforce' | 'starttls' | 'opportunistic';
 
 export interface ClientRecipient {
   /** As it stands between < and >: quoted. */
@@ -91,6 +102,8 @@ export interface Transaction {
   readonly size: number;
   readonly encoding: '7bit' | '8bit' | '';
   readonly smtputf8: 'no' | 'requested' | 'required';
+  /** The sender asked for REQUIRETLS, and this destination is not exempt. Reports show no content where the server does not know it. */
+  readonly requireTls?: boolean;
   readonly envid: string;
   /** dsnRet code; 0: none. */
   readonly ret: number;
@@ -117,6 +130,8 @@ export interface Failure {
   readonly scope: 'recipient' | 'message' | 'site';
   /** While other servers are left to try, a permanent failure counts as temporary. */
   readonly softUntilLast: boolean;
+  /** The server does not offer what is required: STARTTLS, or REQUIRETLS behind it. */
+  readonly breach?: true;
 }
 
 export type ClientStep =

@@ -3,7 +3,7 @@ import test from 'node:test';
 import type { Log } from '../log/log.ts';
 import type { Maps } from './maps.ts';
 import { TableTrouble } from './table.ts';
-import { addressKeys, nameKeys, TlsLogLevels } from './tls-log-level.ts';
+import { addressKeys, nameKeys, TlsLogLevels } from './tls-log-levels.ts';
 
 for (const [name, parents, want] of [
   ['mx.example.org', false, ['mx.example.org', '.example.org', '.org']], ['mx.example.org', true, ['mx.example.org', 'example.org', 'org']], ['unknown', true, ['unknown']], ['', true, []],
@@ -18,7 +18,10 @@ function levels(entries: Record<string, string>, warnings: string[] = []): TlsLo
     if (entries[key] === 'trouble') throw new TableTrouble('test:x', 'out of reach');
     return entries[key];
   };
-  return new TlsLogLevels('1', { isEmpty: Object.keys(entries).length === 0, find } as unknown as Maps, true, { warning: (text: string) => void warnings.push(text) } as unknown as Log);
+  return new TlsLogLevels({
+    parameter: 'smtpd_tls_loglevel', usual: '1', parents: true, maps: { isEmpty: Object.keys(entries).length === 0, find } as unknown as Maps,
+    log: { warning: (text: string) => void warnings.push(text) } as unknown as Log,
+  });
 }
 
 const client = { name: 'mx.example.org', address: '192.0.2.1' };

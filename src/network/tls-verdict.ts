@@ -1,10 +1,10 @@
 /** Is it the right server? What the certificates say, at a security level, and the log lines about it. Pure. */
 import type { X509Certificate } from 'node:crypto';
 import net from 'node:net';
-import { flaw, matchDane, nameIn, shortHex, tlsaText, x509Error, type DaneVerdict } from '../../network/dane.ts';
-import type { TlsaData } from '../../network/dns.ts';
-import { lowerAscii } from '../../text/ascii.ts';
-import { level } from './levels.ts';
+import { flaw, matchDane, nameIn, shortHex, tlsaText, x509Error, type DaneVerdict } from './dane.ts';
+import type { TlsaData } from './dns.ts';
+import { lowerAscii } from '../text/ascii.ts';
+import { level } from './tls-levels.ts';
 
 export interface Evidence {
   readonly level: number;
