@@ -21,22 +21,27 @@ export interface ResolverConfiguration {
   readonly rotate: boolean;
   /** Believe the AD bit of servers that are not on this machine. */
   readonly trustAd: boolean;
+  /** Domains that complete short names, the local one first; of `search` and `domain` the later counts. Absent: neither was there. */
+  readonly search?: readonly string[];
 }
 
 const serverLimit = 3;
+const searchLimit = 6;
 const domainPort = 53;
 const limits = { timeout: 30, attempts: 5 } as const;
 
 export function parseResolvConf(text: string): ResolverConfiguration {
   const servers: NameServer[] = [];
   const options = { timeout: 5, attempts: 2, rotate: false, trustAd: false };
+  let search: string[] | undefined;
   for (const line of text.split('\n')) {
     const [keyword, ...words] = splitWhite(line.replace(/[#;].*/, ''));
     const server = keyword === 'nameserver' ? parseServer(words[0] ?? '') : undefined;
     if (server && servers.length < serverLimit) servers.push(server);
+    if (keyword === 'search' || keyword === 'domain') search = words.slice(0, keyword === 'domain' ? 1 : searchLimit).map((word) => word.replace(/\.$/, ''));
     if (keyword === 'options') for (const word of words) takeOption(options, word);
   }
-  return { servers: servers.length > 0 ? servers : [{ address: '127.0.0.1', port: domainPort }], ...options };
+  return { servers: servers.length > 0 ? servers : [{ address: '127.0.0.1', port: domainPort }], ...options, ...(search && { search }) };
 }
 
 function parseServer(text: string): NameServer | undefined {

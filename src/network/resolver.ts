@@ -63,6 +63,12 @@ export class Resolver implements Dns {
     this.refresh();
   }
 
+  /** Domains that complete short names; undefined: resolv.conf names none. */
+  get search(): readonly string[] | undefined {
+    this.refresh();
+    return this.configuration.search;
+  }
+
   lookup(name: string, type: RecordType): MaybePromise<DnsAnswer> {
     const refusal = refuse(name);
     if (refusal) return refusal;

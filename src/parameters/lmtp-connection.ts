@@ -17,7 +17,7 @@ export const lmtpConnectionParameters = {
   lmtp_connection_reuse_count_limit: { kind: 'int', default: '0', since: '2.11' },
   lmtp_connection_reuse_time_limit: { kind: 'time', default: '300s', min: 1, since: '2.3' },
   lmtp_dns_reply_filter: { kind: 'str', default: '', since: '3.0' },
-  lmtp_dns_resolver_options: { kind: 'str', default: '', since: '2.8', notYetUsed: true },
+  lmtp_dns_resolver_options: { kind: 'str', default: '', since: '2.8' },
   lmtp_dns_support_level: { kind: 'str', default: '', since: '2.11' },
   lmtp_fallback_relay: { kind: 'str', default: '', since: '3.1' },
   lmtp_host_lookup: { kind: 'str', default: 'dns', minLength: 1, since: '2.3' },

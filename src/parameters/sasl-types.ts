@@ -5,4 +5,4 @@
 export const serverSaslTypes: readonly string[] = ['cyrus', 'dovecot'];
 
 /** For us where we log in elsewhere. */
-export const clientSaslTypes: readonly string[] = [];
+export const clientSaslTypes: readonly string[] = ['cyrus'];

@@ -25,7 +25,7 @@ export const smtpConnectionParameters = {
   smtp_connection_reuse_count_limit: { kind: 'int', default: '0', since: '2.11' },
   smtp_connection_reuse_time_limit: { kind: 'time', default: '300s', min: 1, since: '2.3' },
   smtp_dns_reply_filter: { kind: 'str', default: '', since: '3.0' },
-  smtp_dns_resolver_options: { kind: 'str', default: '', since: '2.8', notYetUsed: true },
+  smtp_dns_resolver_options: { kind: 'str', default: '', since: '2.8' },
   smtp_dns_support_level: { kind: 'str', default: '', since: '2.11' },
   smtp_fallback_relay: { kind: 'str', default: '$fallback_relay', olderNames: ['fallback_relay'] },
   smtp_helo_name: { kind: 'str', default: '$myhostname', minLength: 1, since: '2.0' },

@@ -16,6 +16,7 @@ import type { ClientOptions, ClientStep, Failure, Transaction } from '../../prot
 import type { Log } from '../../log/log.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import { UnfitContent } from './downgrade.ts';
+import type { LoginCase, Logins } from './login.ts';
 import type { TlsStanding } from './tls-client.ts';
 
 /** What becomes of the recipients of one message. Numbers are those of the transaction. */
@@ -69,6 +70,8 @@ export class Connection {
   readonly options: ClientOptions;
   /** TLS is on. */
   secured: TlsStanding | undefined;
+  /** For servers that offer AUTH; undefined: we are strangers everywhere. */
+  login: { readonly logins: Logins; readonly whose: LoginCase } | undefined;
   private readonly wire: PeerSocket;
   private readonly machine: SmtpClient;
   private readonly pump: Pump<ClientStep>;
@@ -224,6 +227,8 @@ export class Connection {
     switch (step.kind) {
       case 'log': return (load?.log ?? this.log)[step.severity](step.text);
       case 'start-tls': return this.startTls();
+      case 'log-in': return void this.logIn(step.mechanisms);
+      case 'log-in-refused': return this.login?.logins.refused(step, this.login.whose);
       case 'content': return this.say(load!);
       case 'delivered': return load?.sink.delivered(step.recipients, step.status, step.text);
       case 'failed': return load?.sink.failed(step.recipients, step.failure);
@@ -306,6 +311,15 @@ export class Connection {
     if (error instanceof UnfitContent) return { status: error.status, reason: error.message, remoteMta: '', diagnostic: '', scope: 'message', softUntilLast: false };
     log.warning(error.message);
     return undefined;
+  }
+
+  private async logIn(mechanisms: readonly string[]): Promise<void> {
+    const channel = !this.machine.isSecure ? 'clear' : this.secured?.matched === true ? 'verified' : 'tls';
+    const found = await this.login?.logins.find(mechanisms, channel, this.login.whose).catch((error: unknown) => {
+      this.log.error(`${this.options.peer.nameAddressPort}: ${(error as Error).stack ?? String(error)}`);
+      return { why: 'mail system error' };
+    });
+    this.pump.tell(() => (found && 'why' in found ? this.machine.logInFailed(found.why) : this.machine.logIn(found)));
   }
 
   private async startTls(): Promise<void> {

@@ -7,16 +7,18 @@
  */
 import type { Delivery } from '../../delivery/agent.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
-import type { Recipient } from '../../ipc/deliver.ts';
+import type { DeliveryRequest, Recipient } from '../../ipc/deliver.ts';
 import type { HostAddress } from '../../network/destination.ts';
-import type { Failure } from '../../protocol/smtp-client/steps.ts';
+import type { Failure, Peer } from '../../protocol/smtp-client/steps.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
-import type { Connection, Content, Ending, Secure } from './connection.ts';
+import type { Connection, Content, Ending } from './connection.ts';
 import type { Kept } from './connection-cache.ts';
-import { downgraded } from './downgrade.ts';
+import { changed } from './downgrade.ts';
 import { addedHeaders } from './headers.ts';
 import type { Hops, Site } from './hops.ts';
 import { Ledger } from './ledger.ts';
+import type { LoginCase, Logins } from './login.ts';
+import type { Rewriting } from './rewriting.ts';
 import type { Settings } from './settings.ts';
 import type { TlsDesk, TlsPlan } from './tls-desk.ts';
 import { TlsPlans } from './tls-plans.ts';
@@ -26,6 +28,8 @@ export interface ErrandTools {
   readonly settings: Settings;
   readonly hops: Hops;
   readonly tls: TlsDesk;
+  readonly logins: Logins | undefined;
+  readonly rewriting: Rewriting | undefined;
   readonly clock: { now(): number };
   readonly passOn: (transport: string, recipient: Recipient) => Promise<boolean>;
 }
@@ -70,6 +74,8 @@ export class Errand {
   /** Where good connections of this request are kept besides under their server; '' after the first. */
   private destinationKey = '';
   private wishes = { load: false, store: false };
+  /** Where we are on our way to, as it was written. */
+  private destination = '';
 
   constructor(delivery: Delivery, tools: ErrandTools) {
     this.delivery = delivery;
@@ -108,9 +114,10 @@ export class Errand {
 
   /** To a program on this machine. */
   async overUnix(path: string): Promise<void> {
-    const { settings, hops } = this.tools;
+    const { settings } = this.tools;
     if (settings.fallbackRelay !== '')
       this.delivery.log.warning(`ignoring "${settings.program}_fallback_relay = ${settings.fallbackRelay}" setting for non-TCP connections`);
+    this.destination = path;
     const policy = this.cachePolicy(path, path);
     if (isPending(policy)) await policy;
     this.ledger.finalServer = true;
@@ -136,6 +143,7 @@ export class Errand {
   }
 
   private async toSite(text: string, first: boolean): Promise<void> {
+    this.destination = text;
     const found = this.tools.hops.find(text, this.delivery.log);
     const site = isPending(found) ? await found : found;
     this.ledger.why = undefined;
@@ -233,7 +241,8 @@ export class Errand {
     const { log, request } = this.delivery;
     const bestMx = to.preference === site.addresses[0]!.preference;
     const asked = hops.options(to, site, bestMx, plan, request.nexthop);
-    const options = isPending(asked) ? await asked : asked;
+    const message = { queueId: request.queueId, age: this.tools.clock.now() / 1000 - request.times.incomingArrival };
+    const options = await hops.withPix(isPending(asked) ? await asked : asked, message);
     this.ledger.tls = this.plans.status(plan);
     const opened = await hops.openInet(to, site, options, log, this.plans.secure(plan, options.peer, site.host));
     if ('why' in opened) {
@@ -248,6 +257,8 @@ export class Errand {
 
   private async fresh(turn: Turn & { readonly plan: TlsPlan }, begin: () => void): Promise<'over' | 'retry without TLS'> {
     const { options } = turn.connection;
+    const { logins } = this.tools;
+    if (logins) turn.connection.login = { logins, whose: this.loginCase(options.peer) };
     const failure = await turn.connection.handshake();
     if (turn.connection.offersTls && turn.connection.secured === undefined && this.tools.settings.noteTlsOffer && options.tls === 'none')
       this.delivery.log.info(`Host offered STARTTLS: [${options.peer.host}]`);
@@ -257,7 +268,7 @@ export class Errand {
     begin();
     const { ledger, plans } = this;
     // TLS may also break behind the handshake, in spite of what the server says.
-    ledger.repeatsLost = turn.connection.secured !== undefined && plans.mayGoPlain(turn.plan) && this.mayRetryPlain();
+    ledger.repeatsLost = turn.connection.secured !== undefined && plans.mayGoPlain(turn.plan) && this.mayRetryPlain() && !(await this.hasLogin(options.peer));
     ledger.wasLost = false;
     await this.transfer(turn);
     ledger.repeatsLost = false;
@@ -270,7 +281,7 @@ export class Errand {
     const optional = failure.status === tlsTrouble && tls === 'may';
     // The server may also go away when TLS stands.
     const isTls = optional || (tls === 'may' && secured !== undefined && failure.status === connectionTrouble);
-    if (isTls && this.plans.mayGoPlain(plan) && this.mayRetryPlain()) {
+    if (isTls && this.plans.mayGoPlain(plan) && this.mayRetryPlain() && !(await this.hasLogin(peer))) {
       log.info(`${request.queueId}: ${failure.reason}`);
       return 'retry without TLS';
     }
@@ -285,29 +296,68 @@ export class Errand {
     return isTraceOnly(flags) || times.activeArrival - times.incomingArrival >= this.tools.settings.minBackoff;
   }
 
+  // Where we have a password, mail that goes there without it is refused; and the password is not for a connection in the clear.
+  private async hasLogin(peer: Peer): Promise<boolean> {
+    try {
+      return (await this.tools.logins?.has(this.loginCase(peer))) ?? false;
+    } catch {
+      return true;
+    }
+  }
+
+  private loginCase(peer: Peer): LoginCase {
+    const { request: { queueId, sender }, log } = this.delivery;
+    const { nameAddress, nameAddressPort } = peer;
+    const port = nameAddressPort === nameAddress ? 0 : Number(nameAddressPort.slice(nameAddress.length + 1));
+    return { queueId, sender, destination: this.destination, peer, port, log };
+  }
+
   /** The message, over a connection that is ready for it. */
   private async transfer(turn: Turn): Promise<Ending> {
     const { connection } = turn;
-    const { delivery: { request, log }, ledger, tools: { settings } } = this;
+    const { delivery: { request, log }, ledger, tools: { settings, rewriting } } = this;
     const convert = settings.convertMime && !connection.offersEightBit && request.encoding !== '7bit';
+    const rewritten = rewriting && await this.rewritten(connection, rewriting);
+    if (rewritten === 'failed') return 'broken';
+    const { request: shown, headers } = rewritten ?? { request, headers: addedHeaders(settings, request) };
     const keep = this.wishes.store && connection.isKeepable;
-    const transaction = transactionOf(request, ledger.left, settings, { keep, converted: convert, requireTls: connection.options.requireTls !== undefined });
-    const ending = await connection.exchange(transaction, this.content(convert), ledger.round(connection), log);
+    const recipients = rewriting === undefined ? ledger.left : shown.recipients;
+    const transaction = transactionOf(shown, recipients, settings, { keep, converted: convert, requireTls: connection.options.requireTls !== undefined });
+    const ending = await connection.exchange(transaction, this.content(convert, headers), ledger.round(connection), log);
     if (ending === 'orderly') ledger.complete = true;
     if (ending !== 'stale') this.keep(turn);
     ledger.turnOver();
     return ending;
   }
 
-  private content(convert: boolean): Content {
-    const { settings } = this.tools;
+  /** The request as the server is to see it, and the headers in front; 'failed': that could not be found out, and has been reported. */
+  private async rewritten(connection: Connection, rewriting: Rewriting): Promise<{ request: DeliveryRequest; headers: string } | 'failed'> {
+    const { delivery: { request, log }, ledger, tools: { settings } } = this;
+    try {
+      const shown = await rewriting.envelope(request, ledger.left, log);
+      const [first] = shown.recipients;
+      const original = settings.flags.originalTo && first ? [{ ...first, originalAddress: await rewriting.address(first.originalAddress, log) }] : undefined;
+      return { request: shown, headers: addedHeaders(settings, original ? { ...shown, recipients: original } : shown) };
+    } catch (error) {
+      const { nameAddress, nameAddressPort } = connection.options.peer;
+      log.warning(`${request.queueId}: ${(error as Error).message}`);
+      await ledger.fail(ledger.left, { status: '4.3.0', reason: `local data error while talking to ${nameAddress}`, remoteMta: '', diagnostic: '', scope: 'message', softUntilLast: false }, nameAddressPort);
+      // It may be busy with another message; else nobody knows of it any more.
+      if (connection.usable) connection.quit();
+      ledger.turnOver();
+      return 'failed';
+    }
+  }
+
+  private content(convert: boolean, headers: string): Content {
+    const { settings, rewriting } = this.tools;
     const { delivery } = this;
-    const headers = addedHeaders(settings, delivery.request);
-    if (headers === '' && !convert) return { whole: () => delivery.contentNow('\r\n'), pieces: delivery.content, wire: () => delivery.contentWire() };
+    const hooks = rewriting?.content(delivery.request.queueId, delivery.log);
+    if (headers === '' && !convert && hooks === undefined) return { whole: () => delivery.contentNow('\r\n'), pieces: delivery.content, wire: () => delivery.contentWire() };
     return {
       pieces: () => {
         const content = headers === '' ? delivery.content() : withFront(headers, delivery.content());
-        return convert ? downgraded(content, settings.mimeLimits) : content;
+        return convert || hooks ? changed(content, settings.mimeLimits, { downgrade: convert, ...(hooks && { hooks }) }) : content;
       },
     };
   }
@@ -331,11 +381,14 @@ export class Errand {
   }
 
   private endpointKey(to: HostAddress, site: Site, plan: TlsPlan): string {
-    return this.key('server', `${to.address}:${to.port || site.port}\n${this.plans.endpoint(plan)}`);
+    const name = `${to.address}:${to.port || site.port}\n${this.plans.endpoint(plan)}`;
+    return this.key('server', this.tools.logins === undefined ? name : `${name}\n${to.host}`);
   }
 
   private key(kind: string, name: string): string {
-    return `${kind}\n${name}\n${this.plans.key}\n${needsSmtputf8(this.delivery.request) ? 'smtputf8' : ''}`;
+    const { logins } = this.tools;
+    const sharing = logins === undefined ? '' : logins.sharing({ sender: this.delivery.request.sender, destination: this.destination });
+    return `${kind}\n${name}\n${this.plans.key}\n${needsSmtputf8(this.delivery.request) ? 'smtputf8' : ''}\n${sharing}`;
   }
 }
 

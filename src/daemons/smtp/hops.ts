@@ -22,6 +22,7 @@ import type { ClientOptions } from '../../protocol/smtp-client/steps.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { Connection, type Secure } from './connection.ts';
 import { ConnectionCache } from './connection-cache.ts';
+import { pixWorkarounds } from './pix.ts';
 import type { Settings } from './settings.ts';
 import type { TlsDesk, TlsPlan } from './tls-desk.ts';
 
@@ -33,6 +34,8 @@ export interface HopTools {
   readonly random: () => number;
   /** Value of the discard-keywords table for a server's address; undefined: the table does not say. */
   readonly discard: (address: string) => MaybePromise<string | undefined>;
+  /** Value of the table of PIX workarounds for a server's address; undefined: the table does not say, or cannot be asked. */
+  readonly pix: (address: string) => Promise<string | undefined>;
   readonly alwaysKept: (destination: string) => MaybePromise<boolean>;
   readonly usesSrv: (service: string) => MaybePromise<boolean>;
   readonly tls: TlsDesk;
@@ -117,6 +120,13 @@ export class Hops {
 
   options(to: HostAddress, site: Site, bestMx: boolean, tls: TlsPlan, nexthop: string): MaybePromise<ClientOptions> {
     return this.clientOptions(to.host, to.address, to.port || site.port, { detect: site.detectLoop, bestMx, nexthop }, tls);
+  }
+
+  /** With what the message at hand needs should the server be behind a PIX. `age`: seconds since the message came. */
+  async withPix(options: ClientOptions, message: { readonly queueId: string; readonly age: number }): Promise<ClientOptions> {
+    const { settings: { pix } } = this.tools;
+    const words = (pix.maps === '' ? undefined : await this.tools.pix(options.peer.address)) ?? pix.words;
+    return { ...options, queueId: message.queueId, pix: pixWorkarounds(words, pix, message.age) };
   }
 
   unixOptions(path: string, tls: TlsPlan): MaybePromise<ClientOptions> {

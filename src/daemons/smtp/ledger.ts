@@ -117,7 +117,7 @@ export class Ledger {
   private failureReport(failure: Failure, relay: string, reuseCount: number): Report {
     return {
       dsn: failure.status, text: failure.reason, relay, times: this.times(), reuseCount, tls: this.tls,
-      diagnostic: failure.diagnostic === '' ? undefined : { type: 'smtp', text: failure.diagnostic },
+      diagnostic: failure.diagnostic === '' ? undefined : { type: failure.diagnosticType ?? 'smtp', text: failure.diagnostic },
       remote: failure.remoteMta === '' ? undefined : { type: 'dns', name: failure.remoteMta },
     };
   }

@@ -11,7 +11,9 @@ import { addressKey } from '../../network/address.ts';
 import type { DestinationSettings } from '../../network/destination.ts';
 import type { ParameterName, ParameterValue } from '../../parameters/parameters.ts';
 import type { ClientSettings } from '../../protocol/smtp-client/steps.ts';
+import { parseSecurityOptions } from '../../protocol/sasl/security-options.ts';
 import type { MimeLimits } from './downgrade.ts';
+import type { SaslSettings } from './login.ts';
 import { readTlsSettings, type TlsSettings } from './tls-settings.ts';
 import { lowerAscii, splitList, startsIgnoringCase } from '../../text/ascii.ts';
 
@@ -23,6 +25,30 @@ export interface RowFlags {
   readonly originalTo: boolean;
   readonly returnPath: boolean;
   readonly final: boolean;
+}
+
+/** smtp_pix_workarounds and its sisters. */
+export interface PixSettings {
+  readonly words: string;
+  readonly maps: string;
+  /** Seconds in the queue before the dot is delayed, and for how long. */
+  readonly threshold: number;
+  readonly delay: number;
+}
+
+/** What is changed in messages: tables, and limits for reading them. */
+export interface RewritingSettings {
+  readonly program: Program;
+  readonly genericMaps: string;
+  readonly headerChecks: string;
+  readonly mimeHeaderChecks: string;
+  readonly nestedHeaderChecks: string;
+  readonly bodyChecks: string;
+  /** body_checks_size_limit */
+  readonly bodyCheckLimit: number;
+  readonly lineLimit: number;
+  /** header_address_token_limit */
+  readonly tokenLimit: number;
 }
 
 export interface Settings {
@@ -60,6 +86,14 @@ export interface Settings {
   readonly convertMime: boolean;
   readonly mimeLimits: MimeLimits;
   readonly flags: RowFlags;
+  readonly rewriting: RewritingSettings;
+  readonly pix: PixSettings;
+  readonly replyFilter: string;
+  readonly dnsFilter: string;
+  /** smtp_dns_resolver_options */
+  readonly shortNames: { readonly defnames: boolean; readonly dnsrch: boolean };
+  /** Undefined: not smtp_sasl_auth_enable. */
+  readonly sasl: SaslSettings | undefined;
 }
 
 /** Names that are not the same behind the prefix. */
@@ -118,6 +152,18 @@ export function readSettings(config: Configuration, program: Program, args: read
     },
     minBackoff: config.get('minimal_backoff_time'),
     flags: rowFlags(args, program === 'lmtp' && config.get('lmtp_assume_final')),
+    pix: {
+      words: read('pix_workarounds'), maps: read('pix_workaround_maps'), threshold: read('pix_workaround_threshold_time'), delay: read('pix_workaround_delay_time'),
+    },
+    replyFilter: read('reply_filter'),
+    dnsFilter: read('dns_reply_filter'),
+    shortNames: shortNames(config, program, read('dns_resolver_options')),
+    rewriting: {
+      program, genericMaps: read('generic_maps'), headerChecks: read('header_checks'), mimeHeaderChecks: read('mime_header_checks'),
+      nestedHeaderChecks: read('nested_header_checks'), bodyChecks: read('body_checks'), bodyCheckLimit: config.get('body_checks_size_limit'),
+      lineLimit: config.get('line_length_limit'), tokenLimit: config.get('header_address_token_limit'),
+    },
+    sasl: read('sasl_auth_enable') ? saslSettings(config, read, program) : undefined,
   };
 }
 
@@ -144,7 +190,47 @@ function clientSettings(config: Configuration, read: Read, dialect: Program): Cl
     minDataRate: read('min_data_rate'),
     reuseTime: read('connection_reuse_time_limit'),
     reuseCount: read('connection_reuse_count_limit'),
+    logIn: read('sasl_auth_enable'), softLogIn: read('sasl_auth_soft_bounce'), dummyMailAuth: read('send_dummy_mail_auth'),
   };
+}
+
+function saslSettings(config: Configuration, read: Read, program: Program): SaslSettings {
+  const passwordMaps = read('sasl_password_maps');
+  const name = `${program}_sasl_password_maps`;
+  if (passwordMaps === '')
+    throw new ConfigurationError(`specify a password table via the \`${name}' configuration parameter`, config.origin(name), `write ${name} = lmdb:/etc/postfix/sasl_passwd`);
+  // What Postfix calls cyrus is here: there is nothing else to choose.
+  choice(config, program, 'sasl_type', read('sasl_type'), ['cyrus']);
+  const mask = (suffix: 'sasl_security_options' | 'sasl_tls_security_options' | 'sasl_tls_verified_security_options'): number => {
+    const parsed = parseSecurityOptions(`${program}_${suffix}`, read(suffix));
+    if ('error' in parsed) throw new ConfigurationError(parsed.error, config.origin(`${program}_${suffix}`), 'the words are noplaintext, noactive, nodictionary, noanonymous, mutual_auth and forward_secrecy');
+    return parsed.mask;
+  };
+  return {
+    passwordMaps,
+    delimiter: read('sasl_password_result_delimiter'),
+    bySender: program === 'smtp' && read('sender_dependent_authentication'),
+    mechanismFilter: read('sasl_mechanism_filter'),
+    security: { clear: mask('sasl_security_options'), tls: mask('sasl_tls_security_options'), verified: mask('sasl_tls_verified_security_options') },
+    cacheName: authCache(config, program, read('sasl_auth_cache_name')),
+    cacheSeconds: read('sasl_auth_cache_time'),
+    softBounce: read('sasl_auth_soft_bounce'),
+    tokenMaps: read('sasl_token_maps'),
+    tokenTimeLimit: read('sasl_token_time_limit'),
+  };
+}
+
+function shortNames(config: Configuration, program: Program, text: string): { defnames: boolean; dnsrch: boolean } {
+  const words = splitList(text).map((word) => choice(config, program, 'dns_resolver_options', word, ['res_defnames', 'res_dnsrch']));
+  return { defnames: words.includes('res_defnames'), dnsrch: words.includes('res_dnsrch') };
+}
+
+// Several processes write it: one service must do it for them.
+function authCache(config: Configuration, program: Program, name: string): string {
+  const problem = /[, \t\r\n]/.test(name) ? 'contains multiple values' : name !== '' && !name.startsWith('proxy:') ? 'must start with "proxy:"' : '';
+  if (problem === '') return name;
+  const parameter = `${program}_sasl_auth_cache_name`;
+  throw new ConfigurationError(`SASL authentication cache name "${name}" ${problem}`, config.origin(parameter), `write ${parameter} = proxy:lmdb:$data_directory/sasl_failures`);
 }
 
 function destinationSettings(config: Configuration, read: Read, smtp: boolean, { ipv4, ipv6 }: { ipv4: boolean; ipv6: boolean }): DestinationSettings {

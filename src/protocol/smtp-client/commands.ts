@@ -8,8 +8,8 @@ import { encodeXtext } from '../../text/xtext.ts';
 import type { Features, XforwardName } from './features.ts';
 import type { ClientRecipient, Transaction } from './steps.ts';
 
-/** RFC 5321 section 4.1.1.2, with the parameters of RFC 1870, RFC 6152, RFC 3461, RFC 6531 and RFC 8689. */
-export function mailCommand(transaction: Transaction, features: Features): string {
+/** RFC 5321 section 4.1.1.2, with the parameters of RFC 1870, RFC 6152, RFC 3461, RFC 6531, RFC 4954 and RFC 8689. */
+export function mailCommand(transaction: Transaction, features: Features, dummyAuth = false): string {
   let line = `MAIL FROM:<${transaction.sender}>`;
   if (features.size && !transaction.converted) line += ` SIZE=${transaction.size}`;
   if (features.eightBitMime && transaction.encoding !== '') line += ` BODY=${transaction.encoding === '8bit' ? '8BITMIME' : '7BIT'}`;
@@ -18,6 +18,8 @@ export function mailCommand(transaction: Transaction, features: Features): strin
   if (features.dsn && ret !== 0) line += ` RET=${renderDsnRet(ret)}`;
   if (features.smtputf8 && transaction.smtputf8 !== 'no') line += ' SMTPUTF8';
   if (features.requireTls && transaction.requireTls) line += ' REQUIRETLS';
+  // RFC 4954 section 5: we vouch for nobody.
+  if (dummyAuth && features.auth !== undefined) line += ' AUTH=<>';
   return line;
 }
 

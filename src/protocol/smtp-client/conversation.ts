@@ -7,6 +7,7 @@
 import type { Exchange } from './exchange.ts';
 import { noFeatures } from './features.ts';
 import type { Features } from './features.ts';
+import type { LogIn } from './log-in.ts';
 import { oneLine, replyClass } from './reply.ts';
 import type { Reply } from './reply.ts';
 import { stages } from './stages.ts';
@@ -34,6 +35,10 @@ export class Conversation {
   introduction = '';
   /** TLS is on. */
   secure = false;
+  /** Seconds to wait before the dot, for the sake of a PIX. */
+  dotDelay = 0;
+  /** A login under way. */
+  login: LogIn | undefined;
   /** How many messages have begun on this connection. */
   uses = 0;
   /** Something was wrong with the protocol: finish, but do not use this connection again. */

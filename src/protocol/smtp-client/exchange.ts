@@ -240,7 +240,7 @@ function leadingCommands(talk: Conversation, transaction: Transaction, behind: b
   if (talk.uses > 1 && !behind) commands.push({ stage: 'probe', line: 'RSET', recipient: -1 });
   for (const { group, line } of xforwardCommands(transaction.xforward, talk.features))
     commands.push({ stage: group === 0 ? 'xforwardClient' : 'xforwardSession', line, recipient: -1 });
-  commands.push({ stage: 'mail', line: mailCommand(transaction, talk.features), recipient: -1 });
+  commands.push({ stage: 'mail', line: mailCommand(transaction, talk.features, talk.settings.dummyMailAuth), recipient: -1 });
   return commands;
 }
 

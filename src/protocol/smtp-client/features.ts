@@ -20,6 +20,8 @@ export interface Features {
   /** Largest message in bytes that the server takes; 0: not said. */
   readonly sizeLimit: number;
   readonly xforward: ReadonlySet<XforwardName>;
+  /** Mechanisms behind AUTH, as they came; undefined: it is not offered, or of no use to us. */
+  readonly auth?: readonly string[] | undefined;
   /** The name the server gave itself. */
   readonly host: string;
 }
@@ -42,6 +44,8 @@ const keywords: ReadonlyMap<string, Take> = new Map<string, Take>([
   ['STARTTLS', (features) => { features.startTls = true; }],
   ['REQUIRETLS', (features) => { features.requireTls = true; }],
   ['SIZE', takeSize],
+  // RFC 4954 section 3; some servers say it a second time in an older form, with or without the same mechanisms.
+  ['AUTH', (features, words) => { features.auth = [...new Set([...features.auth ?? [], ...words])]; }],
   ['XFORWARD', (features, words) => {
     const offered = words.map(upperAscii).filter((word) => xforwardNames.includes(word));
     features.xforward = new Set(offered as XforwardName[]);

@@ -6,6 +6,7 @@ import { sameIgnoringCase } from '../../text/ascii.ts';
 import { isPositive } from './conversation.ts';
 import type { Conversation } from './conversation.ts';
 import { noFeatures, parseFeatures } from './features.ts';
+import { answerLogin, askForLogin } from './log-in.ts';
 import { oneLine } from './reply.ts';
 import type { Reply } from './reply.ts';
 import type { Failure } from './steps.ts';
@@ -18,6 +19,8 @@ export const handshakeAnswers = {
   lhlo: (talk, reply) => (isPositive(reply) ? takeFeatures(talk, reply) : refuse(talk, reply)),
   helo: (talk, reply) => (isPositive(reply) ? settle(talk) : refuse(talk, reply)),
   startTls: answerStartTls,
+  auth: answerLogin(giveUp),
+  lmtpAuth: answerLogin(giveUp),
 } as const satisfies Record<string, Answer>;
 
 /** The handshake came to nothing. */
@@ -47,10 +50,20 @@ function answerGreeting(talk: Conversation, reply: Reply): void {
     return;
   }
   const { loop, peer, settings } = talk.options;
+  const isPix = /^[20 *\t\n]*$/.test(reply.text) && workAround(talk);
   const [name = '', ...words] = reply.text.replace(/^[0-9]*[- \t\n]*/, '').split(/[ \t\n]+/);
   if (loop.detect && sameIgnoringCase(name, settings.myHostname))
     talk.log('warning', `host ${peer.nameAddressPort} greeted me with my own hostname ${settings.myHostname}`);
-  hello(talk, wantsEhlo(talk, [name, ...words]));
+  hello(talk, !isPix && wantsEhlo(talk, [name, ...words]));
+}
+
+/** A greeting of asterisks is that of a Cisco PIX, whose faults are known. True: it does not speak ESMTP. */
+function workAround(talk: Conversation): boolean {
+  const { pix, peer, settings } = talk.options;
+  if (pix === undefined) return false;
+  talk.log('info', `${talk.options.queueId ?? ''}: enabling PIX workarounds: ${pix.names} for ${peer.nameAddressPort}`);
+  talk.dotDelay = pix.dotDelay;
+  return pix.noEsmtp && settings.dialect === 'smtp';
 }
 
 // Old servers say ESMTP in their greeting when they know EHLO.
@@ -106,7 +119,7 @@ function settle(talk: Conversation): void {
     const reason = `Sender requested REQUIRETLS, but no server was found that supports REQUIRETLS. The last attempted server was ${talk.options.peer.nameAddress}`;
     return giveUp(talk, { ...talk.own('5.7.30', reason, 'message', true), breach: true }, true);
   }
-  talk.emit({ kind: 'ready' });
+  askForLogin(talk);
 }
 
 function requiresTls({ options: { requireTls } }: Conversation): boolean {
@@ -131,5 +144,5 @@ function answerStartTls(talk: Conversation, reply: Reply): void {
   } else if (tls === 'encrypt') {
     const reason = `TLS is required, but host ${peer.nameAddress} refused to start TLS: ${oneLine(reply)}`;
     giveUp(talk, { ...talk.said(reply, reason, 'site'), breach: true }, true);
-  } else talk.emit({ kind: 'ready' });
+  } else askForLogin(talk);
 }

@@ -25,7 +25,12 @@ export interface ReplyReaderOptions {
   readonly warn: (text: string) => void;
   /** A line that is no SMTP reply line; it becomes part of the text of the reply that follows it. */
   readonly garbage: (line: string) => void;
+  /** What a line is replaced with, if it is. What it throws is passed on by take(). */
+  readonly filter?: ((line: string) => string) | undefined;
 }
+
+/** The table of smtp_reply_filter cannot be asked. */
+export class ReplyFilterTrouble extends Error {}
 
 /** The text as it stands in a log line or report. */
 export function oneLine(reply: Reply): string {
@@ -77,6 +82,7 @@ export class ReplyReader {
   /** The next complete reply. */
   take(): Reply | undefined {
     for (let line = this.line(); line !== undefined; line = this.line()) {
+      if (this.options.filter !== undefined) line = this.options.filter(line);
       this.append(line);
       const mark = behindCode(line);
       if (mark === dash) continue;

@@ -1,5 +1,6 @@
 import test from 'node:test';
 import assert from 'node:assert/strict';
+import { ReplyFilterTrouble } from './reply.ts';
 import { Player, options, transaction } from './testing.ts';
 
 const host = 'host mx.example[192.0.2.1]';
@@ -338,4 +339,27 @@ test('more replies than commands: the connection is not used again', () => {
   assert.equal(late.kinds().at(-1), 'ready');
   late.hear('421 4.4.2 too long\n');
   assert.equal(late.kinds().at(-1), 'close');
+});
+
+test('behind a PIX the dot waits, and what follows it too', () => {
+  const pix = { noEsmtp: true, dotDelay: 10, names: 'disable_esmtp delay_dotcrlf' };
+  const player = new Player(options({}, { pix, queueId: '4ABC' }), [transaction()]);
+  for (const reply of ['220 ***', '250 mx.example', '250 ok', '250 ok', '354 go']) player.hear(`${reply}\n`);
+  assert.deepEqual(player.logs(), ['info: 4ABC: enabling PIX workarounds: disable_esmtp delay_dotcrlf for mx.example[192.0.2.1]:25']);
+  assert.match(player.played.sent, /^HELO client\.example\n/);
+  const delay = player.played.steps.findIndex(({ kind }) => kind === 'delay');
+  assert.deepEqual(player.played.steps[delay], { kind: 'delay', milliseconds: 10_000 });
+  assert.deepEqual(player.order.slice(-3), ['Subject: x\n\nhello\n', 'delay', '.\n']);
+});
+
+test('a reply filter that fails ends the session, in the middle of a message too', () => {
+  const replyFilter = (line: string): string | undefined => {
+    if (line.startsWith('354')) throw new ReplyFilterTrouble('table x lookup error');
+    return line === '250 odd' ? '250 even' : undefined;
+  };
+  const player = new Player(options({ replyFilter }), [transaction()]);
+  for (const reply of ['220 mx.example ESMTP', '250 mx.example', '250 odd', '250 ok', '354 go']) player.hear(`${reply}\n`);
+  assert.deepEqual(player.logs(), ['info: mx.example[192.0.2.1]:25: replacing server reply "250 odd" with "250 even"', 'warning: 4ABC: table x lookup error']);
+  assert.deepEqual(player.outcomes(), ['0: 4.3.0/site local data error while talking to mx.example[192.0.2.1]']);
+  assert.ok(!player.played.sent.includes('hello') && player.kinds().at(-1) === 'close');
 });

@@ -13,7 +13,9 @@ import type { Awaited } from './conversation.ts';
 import { Exchange, exchangeAnswers } from './exchange.ts';
 import type { Features } from './features.ts';
 import { afterTls, giveUp, handshakeAnswers } from './handshake.ts';
-import { ReplyReader } from './reply.ts';
+import { beginLogin, trouble } from './log-in.ts';
+import type { NamedLogin } from './log-in.ts';
+import { ReplyFilterTrouble, ReplyReader } from './reply.ts';
 import type { Reply } from './reply.ts';
 import { stages } from './stages.ts';
 import type { ClientOptions, ClientStep, Failure, Transaction } from './steps.ts';
@@ -31,15 +33,19 @@ export class SmtpClient implements Machine<ClientStep> {
   private pieces: Buffer[] = [];
   private pieceBytes = 0;
   private started = false;
+  /** Replies cannot be read any more. */
+  private deaf = false;
   private queueId = '';
 
   constructor(options: ClientOptions) {
     this.talk = new Conversation(options);
+    this.queueId = options.queueId ?? '';
     this.reader = new ReplyReader({
       limit: options.settings.replyLimit,
       utf8: options.settings.smtputf8,
       warn: (text) => this.talk.log('warning', `${options.peer.nameAddressPort}: ${text}`),
       garbage: (line) => this.garbage(line),
+      filter: options.settings.replyFilter && ((line) => this.filtered(line)),
     });
   }
 
@@ -64,6 +70,11 @@ export class SmtpClient implements Machine<ClientStep> {
   /** The message at hand has been said to its end, and the connection is for further use. */
   get isStaying(): boolean {
     return this.exchange?.isFollowable === true;
+  }
+
+  /** TLS is on. */
+  get isSecure(): boolean {
+    return this.talk.secure;
   }
 
   /** How many messages were begun here. */
@@ -124,7 +135,7 @@ export class SmtpClient implements Machine<ClientStep> {
   private work(): void {
     const { talk } = this;
     while (!talk.closed) {
-      const reply = talk.head && this.reader.take();
+      const reply = talk.head && this.takeReply();
       if (!reply) break;
       const { head } = talk;
       talk.answered();
@@ -250,12 +261,13 @@ export class SmtpClient implements Machine<ClientStep> {
       exchange.failOpen(early);
       return exchange.hangUp(false);
     }
-    if (encoder) talk.write(encoder.end());
+    if (encoder) this.pieces.push(Buffer.from(encoder.end(), 'latin1'));
     exchange.dot();
     const { pieces } = this;
     this.pieces = [];
     this.pieceBytes = 0;
-    for (const bytes of pieces) talk.emit({ kind: 'send', bytes });
+    for (const bytes of pieces) if (bytes.length > 0) talk.emit({ kind: 'send', bytes });
+    if (talk.dotDelay > 0) talk.emit({ kind: 'delay', milliseconds: talk.dotDelay * 1000 });
   }
 
   /** The content cannot be read to its end: the message stops here, and with it the connection. */
@@ -302,6 +314,16 @@ export class SmtpClient implements Machine<ClientStep> {
     exchange.hangUp(false);
   }
 
+  /** What was asked for with `log-in`; undefined: we have none for this server, and talk to it like strangers. */
+  logIn(login: NamedLogin | undefined): void {
+    if (!this.talk.closed) beginLogin(this.talk, login, giveUp);
+  }
+
+  /** There should be a login, and there is none. A text: why. */
+  logInFailed(why: Failure | string): void {
+    if (!this.talk.closed) giveUp(this.talk, typeof why === 'string' ? trouble(this.talk, why) : why, true);
+  }
+
   /** Take leave: after `ready`. */
   quit(): void {
     const { talk } = this;
@@ -334,11 +356,42 @@ export class SmtpClient implements Machine<ClientStep> {
   // A server may say no before it has seen all of the content. That it says yes to what it has not seen is not believed: such
   // a reply belongs to nothing, and taken for the answer to the dot it could lose the message.
   private earlyVerdict(): Failure | undefined {
-    const { talk, reader } = this;
-    const reply = reader.take();
+    const { talk } = this;
+    const reply = this.takeReply();
     if (!reply) return undefined;
     const failure = talk.refused(reply, 'dot', 'message');
     return reply.code >= 400 && reply.code < 600 ? failure : { ...failure, status: '4.5.0', scope: 'site' };
+  }
+
+  private filtered(line: string): string {
+    const { talk } = this;
+    const replaced = talk.settings.replyFilter?.(line);
+    if (replaced === undefined) return line;
+    talk.log('info', `${talk.options.peer.nameAddressPort}: replacing server reply "${line}" with "${replaced}"`);
+    return replaced;
+  }
+
+  /** Without its filter a reply is not to be trusted: the session ends, and what has no outcome yet is deferred. */
+  private takeReply(): Reply | undefined {
+    if (this.deaf) return undefined;
+    try {
+      return this.reader.take();
+    } catch (error) {
+      if (!(error instanceof ReplyFilterTrouble)) throw error;
+      this.deaf = true;
+      this.talk.log('warning', `${this.queueId}: ${error.message}`);
+      this.giveUpLocally();
+      return undefined;
+    }
+  }
+
+  private giveUpLocally(): void {
+    const { talk, exchange } = this;
+    const failure = talk.own('4.3.0', `local data error while talking to ${talk.options.peer.nameAddress}`, 'site');
+    if (!exchange || exchange.over) return giveUp(talk, failure, false);
+    exchange.streaming = false;
+    exchange.failOpen(failure);
+    exchange.hangUp(false);
   }
 
   private garbage(line: string): void {

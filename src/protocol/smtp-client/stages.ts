@@ -14,6 +14,8 @@ export const stages = {
   ehlo: { timeout: 'helo', while: 'performing the EHLO handshake', request: 'EHLO command' },
   helo: { timeout: 'helo', while: 'performing the HELO handshake', request: 'HELO command' },
   lhlo: { timeout: 'helo', while: 'performing the LHLO handshake', request: 'LHLO command' },
+  auth: { timeout: 'helo', while: 'performing the EHLO handshake', request: 'AUTH command' },
+  lmtpAuth: { timeout: 'helo', while: 'performing the LHLO handshake', request: 'AUTH command' },
   startTls: { timeout: 'startTls', while: 'receiving the STARTTLS response', request: 'STARTTLS command' },
   probe: { timeout: 'rset', while: 'sending RSET probe', request: 'RSET probe' },
   xforwardClient: { timeout: 'xforward', while: 'sending XFORWARD name/address', request: 'XFORWARD name/address command' },

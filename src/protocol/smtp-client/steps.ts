@@ -57,6 +57,14 @@ export interface ClientSettings {
   /** How long and how often one connection may be used for further mail; count 0: no limit. */
   readonly reuseTime: number;
   readonly reuseCount: number;
+  /** What takes the place of a line of the server (smtp_reply_filter); undefined: it stays. Throws ReplyFilterTrouble. */
+  readonly replyFilter?: ((line: string) => string | undefined) | undefined;
+  /** Log in where the server offers AUTH: smtp_sasl_auth_enable. */
+  readonly logIn?: boolean;
+  /** False: a login that is refused for good returns the mail (smtp_sasl_auth_soft_bounce). */
+  readonly softLogIn?: boolean;
+  /** Say AUTH=<> with the sender of every message (smtp_send_dummy_mail_auth). */
+  readonly dummyMailAuth?: boolean;
 }
 
 /** What holds for one connection. */
@@ -78,6 +86,19 @@ export interface ClientOptions {
   readonly blocksEarlyReply?: boolean;
   /** The sender asked for REQUIRETLS (RFC 8689), and this is how much of it holds for this destination. */
   readonly requireTls?: RequireTls | undefined;
+  /** The first message, for log lines before it begins. */
+  readonly queueId?: string;
+  /** What to do when the greeting is that of a Cisco PIX. */
+  readonly pix?: PixWorkarounds | undefined;
+}
+
+/** smtp_pix_workarounds, as far as they hold for the message at hand. */
+export interface PixWorkarounds {
+  readonly noEsmtp: boolean;
+  /** Seconds before the dot; 0: none. */
+  readonly dotDelay: number;
+  /** For the log. */
+  readonly names: string;
 }
 
 /** `enforce` all of it; `starttls` encryption at least; `opportunistic` what the server can do. */
@@ -126,6 +147,8 @@ export interface Failure {
   readonly remoteMta: string;
   /** The reply, when there was one. */
   readonly diagnostic: string;
+  /** Whose words those are; `smtp` when it does not say. */
+  readonly diagnosticType?: string;
   /** `site`: nothing can be delivered there now. */
   readonly scope: 'recipient' | 'message' | 'site';
   /** While other servers are left to try, a permanent failure counts as temporary. */
@@ -136,7 +159,13 @@ export interface Failure {
 
 export type ClientStep =
   | { readonly kind: 'send'; readonly bytes: Buffer }
+  /** Do nothing for a while; what follows waits. */
+  | { readonly kind: 'delay'; readonly milliseconds: number }
   | { readonly kind: 'log'; readonly severity: 'info' | 'warning'; readonly text: string }
+  /** A login that fits these mechanisms is wanted: logIn() or logInFailed(). */
+  | { readonly kind: 'log-in'; readonly mechanisms: readonly string[] }
+  /** The server did not like it. */
+  | { readonly kind: 'log-in-refused'; readonly code: number; readonly status: string; readonly text: string }
   /** Begin a TLS handshake; then tlsStarted() or tlsFailed(). */
   | { readonly kind: 'start-tls' }
   /** The handshake is over, or the transaction is: deliver() or quit(). */

@@ -48,6 +48,8 @@ export class Player {
   private readonly content: string;
   /** The next message is said behind the dot of the one at hand. */
   private readonly behind: boolean;
+  /** What was sent and what was waited for, in order. */
+  readonly order: string[] = [];
   /** What leaves in one write. */
   private written = '';
 
@@ -77,9 +79,11 @@ export class Player {
       const text = step.bytes.toString('latin1').replaceAll('\r\n', '\n');
       this.played.sent += text;
       this.written += text;
+      this.order.push(text);
       return;
     }
     this.played.steps.push(step);
+    if (step.kind === 'delay') this.order.push('delay');
     if (step.kind === 'ready') this.proceed();
     if (step.kind === 'content') {
       this.machine.content(Buffer.from(this.content, 'latin1'));
