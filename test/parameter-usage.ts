@@ -25,6 +25,7 @@ const forPeople: ReadonlySet<string> = new Set([
 const templates: readonly (readonly [file: string, text: string, names: (text: string) => readonly string[]])[] = [
   ['daemons/smtp/settings.ts', '`lmtp_${lmtpNames.get(suffix) ?? suffix}`', clientNames],
   ['daemons/smtp/tls-settings.ts', 'read: Read', clientNames],
+  ['tables/server/proxy.ts', '`${service}_service_name`', () => ['proxymap_service_name', 'proxywrite_service_name']],
   ['daemons/trivial-rewrite/trivial-rewrite.ts', '`${prefix}transport_maps`', () => ['', 'address_verify_'].flatMap((prefix) => [
     `${prefix}transport_maps`, `${prefix}sender_dependent_relayhost_maps`, `${prefix}sender_dependent_default_transport_maps`])],
 ];

@@ -6,7 +6,7 @@ import type { Cards } from './card.ts';
 export const tablesParameters = {
   berkeley_db_create_buffer_size: { kind: 'int', default: '16777216', min: 1, since: '2.0' },
   berkeley_db_read_buffer_size: { kind: 'int', default: '131072', min: 1, since: '2.0' },
-  daemon_table_open_error_is_fatal: { kind: 'bool', default: 'no', since: '2.9', notYetUsed: true },
+  daemon_table_open_error_is_fatal: { kind: 'bool', default: 'no', since: '2.9' },
   default_cache_db_type: { kind: 'str', default: 'lmdb', minLength: 1, since: '3.11' },
   default_database_type: { kind: 'str', default: 'lmdb', minLength: 1 },
   lmdb_map_size: { kind: 'long', default: '16777216', min: 1, since: '2.11' },

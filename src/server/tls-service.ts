@@ -264,7 +264,7 @@ export class TlsService {
       service: this.#tools.row.service, protocols, ciphers: ciphers.list, securityLevel, digest, asksCertificate: wantsClients,
       options: libraryOptions(settings.tls_ssl_options, settings.tls_disable_workarounds, (text) => this.#tools.log.warning(text)),
       groups: groupList([settings.tls_eecdh_auto_curves, settings.tls_ffdhe_auto_groups], isKnownGroup), dhparam: this.#dhparam(),
-      prefersOwnCiphers: settings.tls_preempt_cipherlist, authorities: wantsClients ? this.#authorities() : [], depth: settings.tls_ccert_verifydepth,
+      prefersOwnCiphers: settings.tls_preempt_cipherlist, authorities: this.#authorities(), depth: settings.tls_ccert_verifydepth,
       timeout: settings.starttls_timeout * 1000, sessionLifetime: 2 * this.#lifetime, tickets: this.#tickets.keys,
       chainsFor: this.#parts.chainsFor,
     };
@@ -284,8 +284,11 @@ export class TlsService {
   #authorities(): string[] {
     const { tls_CAfile: file, tls_CApath: path, tls_append_default_CA: adds } = this.#parts.settings;
     if (file === '' && path === '') return [];
+    const isWanted = this.#wantsClients;
     try {
-      return [...certificatesOf(file, path), ...(adds ? getCACertificates('system') : [])];
+      // A file that is not there ends TLS even where nobody is asked for a certificate, as in Postfix.
+      const found = certificatesOf(file, isWanted ? path : '');
+      return isWanted ? [...found, ...(adds ? getCACertificates('system') : [])] : [];
     } catch (error) {
       const what = [...(file === '' ? [] : [`CAfile="${file}"`]), ...(path === '' ? [] : [`CApath="${path}"`])].join(', ');
       this.#tools.log.info(`cannot load Certification Authority data, ${what}: disabling TLS support`);

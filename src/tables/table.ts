@@ -5,6 +5,7 @@
  * `undefined` means "not found". A look-up that could not be done throws (or rejects with) TableTrouble: a temporary failure,
  * never "not found".
  */
+import { lowerAscii } from '../text/ascii.ts';
 import type { MaybePromise } from '../text/maybe.ts';
 
 /** Whose rights a table's contents carry: commands in an alias table run as the owner of its file. */
@@ -90,17 +91,18 @@ export interface TableOptions {
   readonly written?: boolean;
 }
 
-/** A context made of a Configuration and a Log; for daemons also of their `restart`. */
+/** A context made of a Configuration and a Log; for daemons also of their `restart`. A daemon ends at a table that cannot be opened only where main.cf says so. */
 export function tableContext(
   configuration: { text(name: string): string },
-  log: { warning(text: string): void; error(text: string): void; info(text: string): void },
+  log: { warning(text: string): void; error(text: string): void; info(text: string): void; fatal?(text: string): never },
   restart?: (reason: string) => void,
 ): TableContext {
+  const isFatal = (): boolean => restart !== undefined && lowerAscii(configuration.text('daemon_table_open_error_is_fatal')) === 'yes';
   return {
     ...(restart === undefined ? {} : { restart }),
     parameter: (name) => configuration.text(name),
     warn: (text) => log.warning(text),
-    error: (text) => log.error(text),
+    error: (text) => (log.fatal !== undefined && isFatal() ? log.fatal(text) : log.error(text)),
     info: (text) => log.info(text),
   };
 }

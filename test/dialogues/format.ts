@@ -12,6 +12,7 @@ export type Move =
   | { readonly kind: 'content'; readonly text: string; readonly line: number }
   | { readonly kind: 'hangup' }
   | { readonly kind: 'tls' }
+  | { readonly kind: 'tls fails' }
   | { readonly kind: 'wait' };
 
 export interface Dialogue {
@@ -63,7 +64,7 @@ export function parseDialogues(file: string, text: string): Dialogue[] {
       draft = newDraft(title, line, common);
       return;
     }
-    const setting = /^set: *([a-z0-9_]+) *= *(.*)$/.exec(source);
+    const setting = /^set: *([A-Za-z0-9_]+) *= *(.*)$/.exec(source);
     const fact = /^(served|from): *(.*)$/.exec(source);
     if (setting) (draft?.settings ?? common.settings).set(setting[1]!, setting[2]!);
     else if (fact) takeFact(draft ?? common, fact[1]!, fact[2]!);
@@ -104,7 +105,7 @@ function takeLine(draft: Draft, source: string, line: number): boolean {
     case 'alone:': draft.alone = true; return true;
     case 'since 3.9:': draft.differs = 'new'; return true;
     case 'M:': endSay(draft); endHear(draft); draft.moves.push({ kind: 'content', text: unescape(text!), line }); return true;
-    case 'hangup': case 'wait': case 'tls': endSay(draft); endHear(draft); draft.moves.push({ kind: mark }); return true;
+    case 'hangup': case 'wait': case 'tls': case 'tls fails': endSay(draft); endHear(draft); draft.moves.push({ kind: mark }); return true;
     default: return false;
   }
 }

@@ -79,6 +79,7 @@ function perform(theatre: MachineTheatre, move: Move): string | undefined {
     case 'content': return theatre.accepted === move.text ? undefined
       : `expected the message ${JSON.stringify(move.text)}, it was ${JSON.stringify(theatre.accepted)}`;
     case 'tls': return theatre.secure();
+    case 'tls fails': return 'the machine alone knows no handshake';
     case 'hangup':
       theatre.session.end();
       theatre.drain();

@@ -43,6 +43,7 @@ async function perform(line: Line, move: Move, patterns: Patterns): Promise<stri
     case 'hear': return line.listen(patterns(move));
     case 'hangup': line.hangUp(); return undefined;
     case 'tls': return line.secure();
+    case 'tls fails': return (await line.secure()) === undefined ? 'the TLS handshake was to fail' : undefined;
     default: return undefined;
   }
 }

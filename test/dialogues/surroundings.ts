@@ -82,6 +82,7 @@ async function policyServer(): Promise<Server> {
         text = text.slice(end + 2);
         const context = attributes.get('policy_context') ?? '';
         const shown = /^show (.*)$/.exec(context)?.[1];
+        if (context === 'silent') continue;
         if (context === 'nothing') socket.end();
         else if (context === 'junk') socket.write('junk\n\n');
         else socket.write(shown === undefined ? `action=${context}\n\n` : `action=REJECT ${shown}=${shown === 'all' ? [...attributes.keys()].join(' ') : attributes.get(shown)}\n\n`);
