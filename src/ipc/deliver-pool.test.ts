@@ -202,21 +202,21 @@ test('a pool that is closed leaves when the answers are in', async (t) => {
   await ended;
 });
 
-const troubles: [name: string, serve: (client: Client) => void, asked: (client: Client, id: string) => void][] = [
-  ['closes instead of greeting', (client) => client.socket.destroy(), () => undefined],
+const troubles: [name: string, serve: (client: Client) => void, asked: (client: Client, id: string) => void, unavailable?: boolean][] = [
+  ['closes instead of greeting', (client) => client.socket.destroy(), () => undefined, true],
   ['dies with the first requests in its hand', (client) => client.greet(10), (client) => client.socket.destroy()],
-  ['speaks another protocol', (client) => client.socket.write('protocol\0other\0\0'), () => undefined],
-  ['greets without end', (client) => client.socket.write('x'.repeat(5000)), () => undefined],
+  ['speaks another protocol', (client) => client.socket.write('protocol\0other\0\0'), () => undefined, true],
+  ['greets without end', (client) => client.socket.write('x'.repeat(5000)), () => undefined, true],
   ['answers what was not asked', (client) => client.greet(10), (client) => client.socket.write(Buffer.from([0, 0, 0, 0, 0, 0, 0, 99]))],
   ['answers nonsense', (client) => client.greet(10), (client) => client.socket.write(Buffer.from([0, 0, 0, 1, 0, 0, 0, 1, 65]))],
 ];
 
-for (const [name, serve, asked] of troubles) {
+for (const [name, serve, asked, unavailable = false] of troubles) {
   test(`an agent that ${name} is trouble for the whole line`, async (t) => {
     const { ask, clients } = await stage(t, serve, asked);
     const results = await ask('Q0', 'Q1');
     assert.deepEqual(outcomes(results), ['trouble', 'trouble']);
-    assert.ok(results.every((each) => each.status === 'rejected' && !(each.reason as AgentTrouble).unavailable));
+    assert.ok(results.every((each) => each.status === 'rejected' && (each.reason as AgentTrouble).unavailable === unavailable));
     assert.equal(clients.length, 1);
   });
 }

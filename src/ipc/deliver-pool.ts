@@ -14,7 +14,7 @@ import { AgentConnection, type Job } from './deliver-connection.ts';
 import type { DeliveryReply, DeliveryRequest } from './deliver.ts';
 import { JobLine } from './deliver-line.ts';
 
-/** The agent died, broke the protocol, or is not there. `unavailable`: it could not even be reached. */
+/** The agent died, broke the protocol, or is not there. `unavailable`: it could not be reached, or did not say that it is there. */
 export class AgentTrouble extends Error {
   readonly unavailable: boolean;
 
@@ -33,7 +33,7 @@ const crowdedPause = 100;
 const needlessPause = 1000;
 
 export interface PoolLimits {
-  /** daemon_timeout and the like are the agent's own; this bounds a request that never comes back (ipc_timeout), milliseconds. */
+  /** daemon_timeout and the like are the agent's own; this bounds a request that never comes back (daemon_timeout), milliseconds. */
   readonly timeout: number;
   /** How long a connection without requests is kept, milliseconds. */
   readonly idle: number;
@@ -116,7 +116,7 @@ export class DeliverPool {
   closed(connection: AgentConnection, jobs: Iterable<Job>, error: NodeJS.ErrnoException | undefined): void {
     const called = this.#calling.delete(connection);
     this.#forget(connection);
-    const trouble = new AgentTrouble(error?.message ?? 'connection closed', isUnavailable(error));
+    const trouble = new AgentTrouble(error?.message ?? 'connection closed', isUnavailable(error) || !connection.isGreeted);
     const again: Job[] = [];
     for (const job of jobs) {
       if (job.again || !connection.kept) job.reject(trouble);

@@ -8,8 +8,11 @@ import type { Cleanup } from './cleanup.ts';
 import type { Calls, ServiceDeclaration } from './service.ts';
 
 export interface Directory {
-  /** The calls of a service: in-process when its row is placed here, else over its socket. `name` is the master.cf service name. */
-  connect<S extends ServiceDeclaration>(service: S, name?: string): Calls<S>;
+  /**
+   * The calls of a service: in-process when its row is placed here, else over its socket. `name` is the master.cf service name, `timeout`
+   * the milliseconds without an answer after which such a call fails, where ipc_timeout is not meant.
+   */
+  connect<S extends ServiceDeclaration>(service: S, name?: string, timeout?: number): Calls<S>;
   /** The cleanup service streams content and so has an interface of its own. */
   cleanup(name?: string): Cleanup;
   /** A few bytes to a service that waits for triggers: `qmgr`, `pickup`, `flush`. Never rejects; trouble is logged. */

@@ -53,11 +53,11 @@ export function createDirectory({ local, log, limits, queueDirectory = '' }: Lin
   };
 
   // Looked up at each call: a service of this process may be opened after the one that calls it.
-  const near = <S extends ServiceDeclaration>(service: S, name: string): Calls<S> => {
+  const near = <S extends ServiceDeclaration>(service: S, name: string, timeout = limits.timeout): Calls<S> => {
     const calls: Record<string, (request: object) => unknown> = {};
     for (const request of Object.keys(service.requests)) {
       calls[request] = (value) => {
-        const target = local.get(name) ?? far(name, () => distant(service, path(service.area, name), limits));
+        const target = local.get(name) ?? far(`${name} ${timeout}`, () => distant(service, path(service.area, name), { ...limits, timeout }));
         return (target as typeof calls)[request]!(value);
       };
     }
@@ -67,7 +67,7 @@ export function createDirectory({ local, log, limits, queueDirectory = '' }: Lin
   return {
     path,
     local: (name) => local.get(name),
-    connect: <S extends ServiceDeclaration>(service: S, name: string = service.name) => near(service, name),
+    connect: <S extends ServiceDeclaration>(service: S, name: string = service.name, timeout?: number) => near(service, name, timeout),
     cleanup: (name = 'cleanup') => ({
       open: (options) => {
         const target = local.get(name) ?? far(name, () => new RemoteCleanup(path('public', name), limits));

@@ -52,9 +52,15 @@ export class EnvelopeReader {
   /** why this cannot be a good queue file; then nothing more is taken */
   trouble: string | undefined;
   #segment: Segment = 'envelope';
+  readonly #most: number | undefined;
   #originalAddress = '';
   #dsnOrcpt = '';
   #dsnNotify = 0;
+
+  /** With `most` no more recipients are kept than that, and none that is done: `more` and `wishes` of the envelope then tell of the others. */
+  constructor(most?: number) {
+    this.#most = most;
+  }
 
   /** Where the next record belongs. In `content` a file reader may skip to size.dataOffset + size.contentSize. */
   get segment(): Segment {
@@ -149,6 +155,20 @@ export class EnvelopeReader {
   }
 
   #recipient(address: string, offset: number, type: number): void {
+    if (this.#most === undefined || this.#isKept(type, this.#most)) this.#keep(address, offset, type);
+    this.#originalAddress = this.#dsnOrcpt = '';
+    this.#dsnNotify = 0;
+  }
+
+  #isKept(type: number, most: number): boolean {
+    const { envelope } = this;
+    envelope.wishes = (envelope.wishes ?? 0) | this.#dsnNotify;
+    if (type !== recordType.recipient) return false;
+    if (envelope.recipients.length >= most) envelope.more = true;
+    return envelope.more !== true;
+  }
+
+  #keep(address: string, offset: number, type: number): void {
     this.envelope.recipients.push({
       address,
       originalAddress: this.#originalAddress,
@@ -158,8 +178,6 @@ export class EnvelopeReader {
       done: type !== recordType.recipient,
       ...(type === recordType.canceled ? { canceled: true } : {}),
     });
-    this.#originalAddress = this.#dsnOrcpt = '';
-    this.#dsnNotify = 0;
   }
 
   #end(): void {

@@ -51,6 +51,9 @@ export interface Envelope {
   traceFlagsOffset: number;
   /** was the E record seen: is the file complete? */
   complete: boolean;
+  /** Where recipients were read up to a limit: are there more, and what NOTIFY of all of them asks for. */
+  more?: boolean;
+  wishes?: number;
 }
 
 export function emptyEnvelope(): Envelope {

@@ -7,7 +7,7 @@ export const queueParameters = {
   authorized_flush_users: { kind: 'str', default: 'static:anyone', since: '2.2' },
   authorized_mailq_users: { kind: 'str', default: 'static:anyone', since: '2.2' },
   authorized_submit_users: { kind: 'str', default: 'static:anyone', since: '2.2' },
-  confirm_delay_cleared: { kind: 'bool', default: 'no', since: '3.0', notYetUsed: true },
+  confirm_delay_cleared: { kind: 'bool', default: 'no', since: '3.0' },
   delay_warning_time: { kind: 'time', default: '0h' },
   dont_remove: { kind: 'int', default: '0' },
   enable_long_queue_ids: { kind: 'bool', default: 'no', since: '2.9' },

@@ -10,7 +10,7 @@ import type { Envelope } from '../message/envelope.ts';
 import { recordType, type QueueRecord } from '../message/record.ts';
 import { ContentDecoder, decodedRoom } from './content-decoder.ts';
 import { expireMode, ownerMask, readyMode, unthrottleMode } from './open-ok.ts';
-import { contentOffset, readEnvelope, type QueueFileBytes } from './queue-envelope.ts';
+import { contentOffset, isWarnRecord, readEnvelope, readRecipients, type QueueFileBytes, type RecipientChunk, type Rest, warnRecord } from './queue-envelope.ts';
 import { RecordFile, recordsUntilEnd } from './record-file.ts';
 import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from './store.ts';
 
@@ -49,14 +49,18 @@ export class FileReader implements MessageReader {
     this.#fd = fd;
   }
 
-  envelope(): Envelope {
-    const { envelope, warnings } = readEnvelope(this.#bytes);
+  envelope(most?: number): Envelope {
+    const { envelope, warnings } = readEnvelope(this.#bytes, most);
     this.warnings = warnings;
     return envelope;
   }
 
   get #bytes(): QueueFileBytes {
     return { source: this.#fd, size: this.size, corrupt: (reason) => this.#corrupt(reason) };
+  }
+
+  recipients(rest: Rest, most: number): RecipientChunk {
+    return readRecipients(this.#bytes, rest, most);
   }
 
   records(offset = 0): Generator<QueueRecord, void, undefined> {
@@ -107,6 +111,17 @@ export class FileReader implements MessageReader {
     const found = this.#typeAt(offset);
     if (found !== recordType.warn && found !== recordType.attribute && found !== recordType.killed) throw this.#corrupt(`no record to kill at offset ${offset}`);
     this.#put(offset, recordType.killed);
+  }
+
+  warned(offset: number): void {
+    const record = Buffer.alloc(warnRecord.length);
+    // One that has no room for it (an old or foreign file) is passed over from now on.
+    if (offset <= 0 || readSync(this.#fd, record, 0, record.length, offset) !== record.length || !isWarnRecord(record)) return this.kill(offset);
+    try {
+      writeSync(this.#fd, warnRecord, 0, warnRecord.length, offset);
+    } catch (error) {
+      throw QueueTrouble.from(error, `update queue file ${this.path}`);
+    }
   }
 
   #mark(offset: number, from: number, to: number): void {

@@ -8,6 +8,7 @@
  */
 import type { Envelope } from '../message/envelope.ts';
 import type { QueueRecord } from '../message/record.ts';
+import type { RecipientChunk, Rest } from './queue-envelope.ts';
 import type { TimeValue } from '../text/time.ts';
 
 export type QueueName = 'maildrop' | 'incoming' | 'active' | 'deferred' | 'hold' | 'corrupt';
@@ -104,8 +105,10 @@ export interface MessageReader {
   readonly unthrottle: boolean;
   /** The wish was granted. */
   clearUnthrottle(): void;
-  /** Envelope and extracted records; content is not read. */
-  envelope(): Envelope;
+  /** Envelope and extracted records; content is not read. `most`: only so many recipients, and none that is done (Envelope.more). */
+  envelope(most?: number): Envelope;
+  /** The next of the recipients that are not done. */
+  recipients(rest: Rest, most: number): RecipientChunk;
   /** What `envelope` could live with, in the words of Postfix's log. */
   readonly warnings: readonly string[];
   /** Records one after the other up to and with the end record; pointers followed, padding left out. */
@@ -118,6 +121,8 @@ export interface MessageReader {
   isDone(offset: number): boolean;
   /** Make the record at this offset (delay warning, trace flags) one that readers pass over. */
   kill(offset: number): void;
+  /** The sender was told of the delay: the time of the record at this offset becomes one that says so. */
+  warned(offset: number): void;
   /** False when someone else holds a lock that excludes it. */
   lock(strength: 'shared' | 'exclusive' | 'none'): boolean;
   close(): void;

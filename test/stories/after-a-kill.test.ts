@@ -107,8 +107,9 @@ transport_retry_time = 1s
   });
   const stage = new Stage(instance, port, taken);
   const isThere = async (when: string): Promise<void> => {
-    const missing = stage.missing();
+    // In this order: what is delivered meanwhile is in the list, and not missing afterwards.
     const listed = await stage.listed();
+    const missing = stage.missing();
     assert.deepEqual(missing.filter((id) => !listed.includes(id)), [], `missing from mailq ${when}`);
     assert.deepEqual(listed.filter((id) => ![...stage.ids.values()].includes(id)), [], `strangers in mailq ${when}`);
   };

@@ -43,7 +43,7 @@ const masterCf = ({ short, long }: System['ports']): string => `127.0.0.1:${shor
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 cleanup-long unix n - n - 0 cleanup -o enable_long_queue_ids=yes
-${masterRows('qmgr rewrite bounce defer trace smtp error retry showq')}
+${masterRows('qmgr rewrite bounce defer trace smtp error retry flush showq')}
 `;
 
 /** What Debian's Postfix wants to talk to, and this release of ours has not. */

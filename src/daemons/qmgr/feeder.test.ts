@@ -50,6 +50,14 @@ test('a flush takes mail whether it is due or not, also one that comes during a 
   assert.deepEqual([feeder.next()?.all, feeder.next()?.all], [false, true]);
 });
 
+test('and over transports that are to be deferred, when somebody asks for that', () => {
+  const feeder = new Feeder(store({ deferred: ['d1'], incoming: ['i1'] }));
+  feeder.request('deferred', false, true);
+  feeder.request('incoming');
+  feeder.request('incoming', false, true);
+  assert.deepEqual([feeder.next()?.flush, feeder.next()?.flush, feeder.next()?.flush], [false, true, true]);
+});
+
 for (const [request, want] of [
   ['I', ['incoming']], ['D', ['deferred']], ['W', ['incoming']], ['FDA', ['revive', 'ignore', 'deferred']], ['DAF', ['revive', 'ignore', 'deferred']], ['I\0?', ['incoming']], ['J', ['file']], ['', []],
 ] as const) {

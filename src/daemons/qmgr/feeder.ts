@@ -12,10 +12,13 @@ interface Scan {
   again: boolean;
   /** Also what is not due yet (postqueue -f). */
   all: boolean;
+  /** Also over transports that are to be deferred (defer_transports). */
+  flush: boolean;
   allAgain: boolean;
+  flushAgain: boolean;
 }
 
-export interface Candidate { readonly queue: Scanned; readonly queueId: string; readonly all: boolean }
+export interface Candidate { readonly queue: Scanned; readonly queueId: string; readonly all: boolean; readonly flush: boolean }
 
 export class Feeder {
   readonly #store: QueueStore;
@@ -27,14 +30,16 @@ export class Feeder {
   }
 
   /** Go through this queue (again). */
-  request(queue: Scanned, all = false): void {
+  request(queue: Scanned, all = false, flush = false): void {
     const scan = this.#scans[queue];
     if (scan.entries === undefined) {
       scan.entries = this.#store.list(queue)[Symbol.iterator]();
       scan.all = all;
+      scan.flush = flush;
     } else {
       scan.again = true;
       scan.allAgain ||= all;
+      scan.flushAgain ||= flush;
     }
   }
 
@@ -49,7 +54,8 @@ export class Feeder {
       const queueId = this.#step(queue);
       if (queueId === undefined) continue;
       this.#turn = other(queue);
-      return { queue, queueId, all: this.#scans[queue].all };
+      const { all, flush } = this.#scans[queue];
+      return { queue, queueId, all, flush };
     }
     return undefined;
   }
@@ -59,15 +65,15 @@ export class Feeder {
     if (scan.entries === undefined) return undefined;
     const step = scan.entries.next();
     if (!step.done) return step.value.queueId;
-    const { again, allAgain } = scan;
+    const { again, allAgain, flushAgain } = scan;
     this.#scans[queue] = idle();
-    if (again) this.request(queue, allAgain);
+    if (again) this.request(queue, allAgain, flushAgain);
     return again ? this.#step(queue) : undefined;
   }
 }
 
 function idle(): Scan {
-  return { entries: undefined, again: false, all: false, allAgain: false };
+  return { entries: undefined, again: false, all: false, flush: false, allAgain: false, flushAgain: false };
 }
 
 function other(queue: Scanned): Scanned {

@@ -69,6 +69,8 @@ export class Intake {
   readonly #arrivals = new Line<string>();
   /** Queues whose next scan takes mail whether it is due or not. */
   readonly #ignoringTimes = new Set<'incoming' | 'deferred'>();
+  /** Those whose next scan takes it for transports that are to be deferred, too. */
+  readonly #flushing = new Set<'incoming' | 'deferred'>();
   #feeding = false;
   /** What processes that died had left was looked at once: before, a file may lack the marks that are still in their journal. */
   #recovered = false;
@@ -117,17 +119,21 @@ export class Intake {
   }
 
   scanIncoming(): void {
-    this.#feeder.request('incoming', this.#ignoringTimes.delete('incoming'));
+    this.#feeder.request('incoming', this.#ignoringTimes.delete('incoming'), this.#flushing.delete('incoming'));
     this.feed();
   }
 
   scanDeferred(): void {
-    this.#feeder.request('deferred', this.#ignoringTimes.delete('deferred'));
+    this.#feeder.request('deferred', this.#ignoringTimes.delete('deferred'), this.#flushing.delete('deferred'));
     this.feed();
   }
 
   ignoreTimes(): void {
     this.#ignoringTimes.add('incoming').add('deferred');
+  }
+
+  flush(): void {
+    this.#flushing.add('incoming').add('deferred');
   }
 
   #runDeferred(): void {
@@ -177,7 +183,7 @@ export class Intake {
   #takeArrival(queueId: string, known?: Envelope): void {
     if (this.#tools.active.has(queueId) || this.#tools.store.residents?.activate(queueId) !== true) return;
     const envelope = known ?? this.#tools.files.arrival(queueId);
-    if (envelope !== undefined) this.#tools.begin(queueId, { envelope, forcedExpire: false, unthrottle: false }, false);
+    if (envelope !== undefined) this.#tools.begin(queueId, { envelope, forcedExpire: false, unthrottle: false, flushed: false }, false);
     else this.#becomeFile(queueId);
   }
 

@@ -18,10 +18,13 @@ interface Setting {
   readonly logs?: readonly string[];
   readonly failing?: readonly string[];
   readonly forcedExpire?: boolean;
+  readonly spoiled?: boolean;
+  readonly incomplete?: boolean;
+  readonly confirmDelay?: boolean;
 }
 
 /** A message at the end of an attempt; what happens to it is noted in `done`. */
-function scene({ age = 0, deferred = false, envelope = {}, logs = [], failing = [], forcedExpire = false }: Setting): Scene {
+function scene({ age = 0, deferred = false, envelope = {}, logs = [], failing = [], forcedExpire = false, spoiled = false, incomplete = false, confirmDelay = false }: Setting): Scene {
   const done: string[] = [];
   const service = (name: string) => new Proxy({}, {
     get: (_target, request) => async () => {
@@ -35,17 +38,18 @@ function scene({ age = 0, deferred = false, envelope = {}, logs = [], failing = 
     move: (_id: string, from: string, to: string) => done.push(`${from} to ${to}`),
     remove: () => done.push('removed'),
     removeLog: (_id: string, log: string) => done.push(`no ${log} log`),
-    open: () => ({ kill: (offset: number) => done.push(`kill ${offset}`), close() {} }),
+    open: () => ({ kill: (offset: number) => done.push(`kill ${offset}`), warned: (offset: number) => done.push(`warned ${offset}`), close() {} }),
   } as unknown as QueueStore;
   const log = { info: (text: string) => done.push(text), warning: (text: string) => done.push(`warning: ${text}`) } as unknown as Log;
   const tools: LifecycleTools = {
     log, store, now: () => now, bounce: service('bounce'), defer: service('defer'), trace: service('trace'),
     hasLog: (_id, name) => logs.includes(name),
-    rules: { minimalBackoff: 300, maximalBackoff: 4000, queueLifetime: 432_000, bounceLifetime: 432_000, plainBounces: false },
+    isSpoiled: () => spoiled, verpReports: true,
+    rules: { minimalBackoff: 300, maximalBackoff: 4000, queueLifetime: 432_000, bounceLifetime: 432_000 },
   };
   const full = { ...emptyEnvelope(), sender: 'me@x.test', createTime: start, arrivalTime: { seconds: start, microseconds: 0 }, ...envelope };
-  const message = activeMessage('Q', full, { forcedExpire, again: false }, now);
-  message.deferred = deferred;
+  const message = activeMessage('Q', full, { forcedExpire, again: false, confirmDelay }, now);
+  Object.assign(message, { deferred, incomplete });
   return { done, tools, message };
 }
 
@@ -69,26 +73,33 @@ const cases: [name: string, setting: Setting, want: string[]][] = [
   ['five days old and all delivered at last', { age: 5 * day }, ['no defer log', 'removed', 'Q: removed']],
   ['the operator wants it returned', { deferred: true, forcedExpire: true },
     ['Q: from=<me@x.test>, status=force-expired, returned to sender', 'defer.flush', 'no defer log', 'removed', 'Q: removed']],
-  ['returned to a sender who wants to see by the address who it is', { logs: ['bounce'], envelope: { verpDelimiters: '+=' } }, ['bounce.verp', 'no defer log', 'removed', 'Q: removed']],
-  ['expired, and the same', { deferred: true, age: 5 * day, envelope: { verpDelimiters: '+=' } },
-    ['Q: from=<me@x.test>, status=expired, returned to sender', 'defer.verp', 'no defer log', 'removed', 'Q: removed']],
-  ['late, and the sender wants to know', { deferred: true, age: 7200, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'kill 99', 'wait 4000', 'active to deferred']],
+  ['late, and the sender wants to know', { deferred: true, age: 7200, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'warned 99', 'wait 4000', 'active to deferred']],
   ['not late yet', { deferred: true, age: 1800, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['wait 1800', 'active to deferred']],
   ['the sender was told before', { deferred: true, age: 7200, envelope: { warnTime: -1 } }, ['wait 4000', 'active to deferred']],
   ['the warning could not be sent: next time', { deferred: true, age: 7200, failing: ['defer'], envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'wait 4000', 'active to deferred']],
+  ['an agent found that the file is no good', { deferred: true, spoiled: true, age: 5 * day }, []],
+  ['which matters only when something is left to do', { spoiled: true }, ['no defer log', 'removed', 'Q: removed']],
+  ['not all recipients could be looked at: it does not expire', { deferred: true, incomplete: true, age: 5 * day }, ['wait 4000', 'active to deferred']],
+  ['not even when the operator wants it returned', { deferred: true, incomplete: true, forcedExpire: true }, ['wait 300', 'active to deferred']],
+  ['success that the sender wanted to hear of is told before what failed is returned', { deferred: true, age: 5 * day, logs: ['trace'], envelope: { traceFlags: 0x400, traceFlagsOffset: 77 } },
+    ['trace.trace', 'kill 77', 'Q: from=<me@x.test>, status=expired, returned to sender', 'defer.flush', 'no defer log', 'removed', 'Q: removed']],
+  ['the record of a delivery could not be sent: the message stays', { logs: ['trace'], failing: ['trace'], envelope: { traceFlags: 0x400, traceFlagsOffset: 77 } }, ['trace.trace', 'wait 300', 'active to deferred']],
+  ['the end of a delay is told', { logs: ['trace'], confirmDelay: true, envelope: { warnTime: -1 } }, ['trace.trace', 'no defer log', 'removed', 'Q: removed']],
+  ['a sender address per recipient: a report to each of these', { logs: ['bounce'], envelope: { verpDelimiters: '+=' } }, ['bounce.verp', 'no defer log', 'removed', 'Q: removed']],
+  ['a second before its time is late enough', { deferred: true, age: 3599, envelope: { warnTime: start + 3600, warnOffset: 99 } }, ['defer.warn', 'warned 99', 'wait 3599', 'active to deferred']],
 ];
 for (const [name, setting, want] of cases) test(name, async () => assert.deepEqual(await after(setting), want));
-
-test('disable_verp_bounces', async () => {
-  const { done, tools, message } = scene({ logs: ['bounce'], envelope: { verpDelimiters: '+=' } });
-  await conclude(message, { ...tools, rules: { ...tools.rules, plainBounces: true } });
-  assert.equal(done[0], 'bounce.flush');
-});
 
 test('a bounce expires by bounce_queue_lifetime', async () => {
   const { done, tools, message } = scene({ deferred: true, age: 100, envelope: { sender: '' } });
   await conclude(message, { ...tools, rules: { ...tools.rules, bounceLifetime: 50 } });
   assert.equal(done[0], 'Q: from=<>, status=expired, returned to sender');
+});
+
+test('disable_verp_bounces', async () => {
+  const { done, tools, message } = scene({ deferred: true, age: 6 * day, envelope: { verpDelimiters: '+=' } });
+  await conclude(message, { ...tools, verpReports: false });
+  assert.equal(done[1], 'defer.flush');
 });
 
 test('a report service that is out of reach keeps the message', async () => {

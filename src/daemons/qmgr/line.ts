@@ -14,6 +14,10 @@ export class Line<T> {
     return this.#first?.value;
   }
 
+  get last(): T | undefined {
+    return this.#last?.value;
+  }
+
   push(value: T): void {
     const node: Node<T> = { value, next: undefined };
     if (this.#last === undefined) this.#first = node;

@@ -4,12 +4,11 @@
  * Nothing here decides alone what is lost or kept: a message leaves the queue only through lifecycle.ts, after every recipient was
  * marked done by an agent or reported. Trouble with a file is a warning and a later attempt; a corrupt file goes to corrupt/.
  */
-import fs from 'node:fs';
-import { bounceService } from '../../ipc/bounce.ts';
 import { noDsn, type DeliveryAgent, type DeliveryReply, type Dsn } from '../../ipc/deliver.ts';
 import { AgentTrouble, DeliverPool } from '../../ipc/deliver-pool.ts';
 import { Outcome } from '../../delivery/outcome.ts';
 import { Reports, reportParameters } from '../../delivery/reports.ts';
+import type { EnvelopeRecipient } from '../../message/envelope.ts';
 import { quote822Local } from '../../message/address.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { QueueStore } from '../../queue/store.ts';
@@ -20,15 +19,16 @@ import type { Timer } from '../../server/clock.ts';
 import { ActiveQueue, Intake } from './intake.ts';
 import { QueueFiles, type TakenFile } from './queue-files.ts';
 import { conclude, finish, type LifecycleTools } from './lifecycle.ts';
-import { activeMessage, groupRecipients, requestFor, type ActiveMessage, type Batch, type Grouping, type RouteRules } from './message.ts';
-import { isPending } from '../../text/maybe.ts';
-import { routeRules, transportRules } from './rules.ts';
-import { Scheduler, type Entry, type Room } from './scheduler.ts';
+import { activeMessage, fillUp, firstRecipients, groupRecipients, requestFor, type ActiveMessage, type Batch, type Grouping, type RouteRules } from './message.ts';
+import { isPending, type MaybePromise } from '../../text/maybe.ts';
+import { crowdRules, lifecycleTools, recipientLimitOf, routeRules, transportRules } from './rules.ts';
+import { Scheduler, type Entry, type Mail, type Room } from './scheduler.ts';
 
 const parameters = [
   ...reportParameters, 'qmgr_message_active_limit', 'minimal_backoff_time', 'maximal_backoff_time', 'maximal_queue_lifetime', 'bounce_queue_lifetime', 'disable_verp_bounces',
   'queue_run_delay', 'transport_retry_time', 'hash_queue_names', 'hash_queue_depth',
-  'enable_long_queue_ids', 'ipc_timeout', 'address_verify_pending_request_limit',
+  'enable_long_queue_ids', 'daemon_timeout', 'address_verify_pending_request_limit', 'qmgr_message_recipient_limit', 'qmgr_message_recipient_minimum',
+  'confirm_delay_cleared', 'disable_verp_bounces', 'qmgr_clog_warn_time', 'helpful_warnings', 'destination_concurrency_feedback_debug', 'smtputf8_enable', 'qmgr_ipc_timeout',
 ] as const;
 
 /** Deliveries at once by an agent in this process: as many as the disk may do at a time, and some. */
@@ -37,6 +37,8 @@ const nearRoom = { all: 50, again: 45 } as const;
 const agentIdle = 5_000;
 /** How long deliveries under way are waited for when the next queue manager is waiting, milliseconds. */
 const drainPatience = 1_000;
+/** Recipients that are read at once, so that no turn takes long. */
+const chunkLimit = 5000;
 const suspendedText = 'delivery temporarily suspended: ';
 
 export class Manager {
@@ -44,13 +46,14 @@ export class Manager {
   readonly #view;
   readonly #store: QueueStore;
   readonly #files: QueueFiles;
-  readonly #scheduler: Scheduler<Batch>;
+  readonly #scheduler: Scheduler<Batch, ActiveMessage>;
   readonly #active = new ActiveQueue();
   readonly #intake: Intake;
   readonly #pools = new Map<string, DeliverPool>();
   readonly #routes: RouteRules;
   readonly #lifecycle: LifecycleTools;
   readonly #reports: Reports;
+  readonly #recipientLimit: number;
   #underWay = 0;
   #concluding = 0;
   /** Before `start` and after `drain` the queue is another process's. */
@@ -65,9 +68,11 @@ export class Manager {
     this.#tools = tools;
     this.#view = view;
     this.#store = tools.store;
+    this.#recipientLimit = recipientLimitOf(view, log);
     const paths = new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth });
     this.#files = new QueueFiles({
       store: this.#store, paths, log, clock, retryTime: view.transport_retry_time, backoff: view.minimal_backoff_time, scanIncoming: () => this.#intake.scanIncoming(),
+      firstRecipients: () => this.#firstRecipients(),
     });
     this.#intake = new Intake({
       store: this.#store, files: this.#files, active: this.#active, clock, log,
@@ -75,24 +80,16 @@ export class Manager {
       isWorking: () => this.#phase === 'working',
       begin: (queueId, taken, again) => this.#begin(queueId, taken, again),
     });
-    this.#scheduler = new Scheduler<Batch>({
+    this.#scheduler = new Scheduler<Batch, ActiveMessage>({
       transport: (name) => transportRules(name, tools),
       room: (name) => this.#room(name),
       deadTime: view.minimal_backoff_time * 1000, retryTime: view.transport_retry_time * 1000, deadLimit: view.qmgr_message_active_limit,
+      ...crowdRules(tools, view, this.#active),
+      debug: view.destination_concurrency_feedback_debug ? (text) => log.info(text) : undefined,
     });
     this.#routes = { ...routeRules(tools), tooManyProbes: () => this.#active.probes > view.address_verify_pending_request_limit };
     this.#reports = new Reports({ parameters: config.view(reportParameters), clock, services, statusFilter: undefined, fastFlush: fastFlushSites(config, tableContext(config, log, tools.restart)) }, log);
-    this.#lifecycle = {
-      log, store: this.#store, now: () => clock.now(),
-      bounce: services.connect(bounceService, view.bounce_service_name),
-      defer: services.connect(bounceService, view.defer_service_name),
-      trace: services.connect(bounceService, view.trace_service_name),
-      hasLog: (queueId, name) => fs.existsSync(paths.path(name, queueId)),
-      rules: {
-        minimalBackoff: view.minimal_backoff_time, maximalBackoff: view.maximal_backoff_time,
-        queueLifetime: view.maximal_queue_lifetime, bounceLifetime: view.bounce_queue_lifetime, plainBounces: view.disable_verp_bounces,
-      },
-    };
+    this.#lifecycle = lifecycleTools(tools, view, paths, (queueId) => this.#files.isSpoiled(queueId));
   }
 
   start(): void {
@@ -118,6 +115,7 @@ export class Manager {
   }
 
   revive(): void {
+    this.#intake.flush();
     this.#scheduler.revive();
     this.#schedule();
   }
@@ -152,42 +150,85 @@ export class Manager {
     if (this.#phase === 'over' || (this.#phase === 'draining' && this.#underWay === 0)) this.#settled?.();
   }
 
-  #begin(queueId: string, { envelope, forcedExpire, unthrottle }: TakenFile, again: boolean): void {
+  /** qmgr_message_recipient_limit is for all messages together; each may have a few in any case. */
+  #firstRecipients(): number {
+    const { qmgr_message_recipient_minimum: minimum } = this.#view;
+    return Math.min(Math.max(this.#recipientLimit - this.#scheduler.recipients, minimum), chunkLimit);
+  }
+
+  #begin(queueId: string, { envelope: known, forcedExpire, unthrottle, flushed }: TakenFile, again: boolean): void {
     const { log, clock } = this.#tools;
-    const message = activeMessage(queueId, envelope, { forcedExpire, again }, clock.now());
+    const { confirm_delay_cleared: confirmDelay, qmgr_message_recipient_minimum: recipientMinimum } = this.#view;
+    const envelope = firstRecipients(known, this.#firstRecipients());
+    const message = activeMessage(queueId, envelope, { forcedExpire, again, flushed, confirmDelay, recipientMinimum }, clock.now());
     this.#active.add(message);
     const sender = envelope.sender ? quote822Local(envelope.sender) : '';
-    let left = 0;
-    for (const { done } of envelope.recipients) if (!done) left++;
-    log.info(`${queueId}: from=<${sender}>, size=${envelope.size?.contentLength ?? 0}, nrcpt=${left} (queue active)`);
+    log.info(`${queueId}: from=<${sender}>, size=${envelope.size?.contentLength ?? 0}, nrcpt=${envelope.size?.recipientCount ?? envelope.recipients.length} (queue active)`);
     message.open = 1; // held until all entries are in
     // The operator wants it returned: the last attempt's log says why, and nothing is tried again.
     if (message.forcedExpire && this.#lifecycle.hasLog(queueId, 'defer')) {
       message.deferred = true;
+      message.rest = undefined;
       return this.#close(message);
     }
-    try {
-      const grouping = groupRecipients(message, envelope, this.#routes);
-      if (!isPending(grouping)) return this.#enter(message, grouping, unthrottle);
-      grouping.then((late) => this.#enter(message, late, unthrottle)).catch((error: Error) => this.#unroutable(message, error));
-    } catch (error) {
-      this.#unroutable(message, error as Error);
-    }
+    this.#route(message, envelope.recipients, (grouping) => this.#enter(message, grouping, unthrottle));
   }
 
+  #route(message: ActiveMessage, recipients: readonly EnvelopeRecipient[], enter: (grouping: Grouping) => void): void {
+    let grouping: MaybePromise<Grouping>;
+    try {
+      grouping = groupRecipients(message, recipients, this.#routes);
+    } catch (error) {
+      return this.#unroutable(message, error as Error);
+    }
+    if (!isPending(grouping)) return enter(grouping);
+    void grouping.then(enter, (error: Error) => this.#unroutable(message, error));
+  }
+
+  /** Neither these nor those that are not read yet can be dealt with now. */
   #unroutable(message: ActiveMessage, error: Error): void {
     this.#tools.log.warning(`${message.queueId}: ${error.message}`);
-    message.deferred = true;
+    this.#breakOff(message);
+  }
+
+  #breakOff(message: ActiveMessage): void {
+    message.deferred = message.incomplete = true;
+    message.rest = undefined;
+    this.#scheduler.refilled(message.mail, false, 0);
     this.#close(message);
     this.#schedule();
   }
 
   #enter(message: ActiveMessage, { entries, discarded }: Grouping, unthrottle: boolean): void {
+    this.#scheduler.expire(this.#tools.clock.monotonic());
     if (discarded.length > 0) this.#discard(message, discarded);
     if (unthrottle) for (const { transport, queue } of entries) this.#scheduler.revive(transport, queue);
     for (const entry of entries) this.#add(entry);
     this.#close(message);
     this.#schedule();
+  }
+
+  /** More of the recipients of a message, as many as there is room for. */
+  #refill({ message, limit, count, unread }: Mail<Batch, ActiveMessage>): void {
+    // The next queue manager finds the message, and all of them in it.
+    if (this.#phase !== 'working' || message.rest === undefined) return;
+    message.open++;
+    const chunk = this.#files.recipients(message.queueId, message.rest, Math.min(Math.max(limit - count, 1), chunkLimit));
+    if (chunk === undefined) return this.#breakOff(message);
+    const { recipients, more } = chunk;
+    message.rest = more ? { ...message.rest, after: recipients.at(-1)!.offset } : undefined;
+    this.#route(message, recipients, (grouping) => this.#enterMore(message, grouping, more, unread - recipients.length));
+  }
+
+  /** Into entries that wait already, as far as these have room. */
+  #enterMore(message: ActiveMessage, { entries, discarded }: Grouping, more: boolean, unread: number): void {
+    for (const entry of entries) {
+      const last = this.#scheduler.waiting(message.mail, entry.transport, entry.queue);
+      if (last !== undefined) this.#scheduler.grow(last, fillUp(last, entry, this.#routes));
+      if (entry.size > 0) this.#add(entry);
+    }
+    this.#scheduler.refilled(message.mail, more, unread);
+    this.#enter(message, { entries: [], discarded }, false);
   }
 
   #discard(message: ActiveMessage, recipients: Batch['recipients']): void {
@@ -196,7 +237,7 @@ export class Manager {
     void this.#direct(message, recipients, (outcome) => outcome.all('sent', report)).then(() => this.#close(message));
   }
 
-  #add(entry: Entry<Batch>): void {
+  #add(entry: Entry<Batch, ActiveMessage>): void {
     entry.load.message.open++;
     const reason = this.#scheduler.suspended(entry.transport, entry.queue);
     if (reason === undefined) this.#scheduler.add(entry);
@@ -204,13 +245,13 @@ export class Manager {
   }
 
   /** Not tried now: the retry agent records it, as it records every temporary failure that has no agent of its own. */
-  #suspend(entry: Entry<Batch>, reason: Dsn): void {
+  #suspend(entry: Entry<Batch, ActiveMessage>, reason: Dsn): void {
     const { message, recipients } = entry.load;
     const retry = 'retry';
     if (entry.transport !== retry && this.#scheduler.suspended(retry, '') === undefined) {
       const nexthop = `${reason.status} ${reason.reason}`;
       // One line for all reasons: there may be as many as destinations.
-      this.#scheduler.add({ transport: retry, queue: '', again: message.again, load: { message, nexthop, recipients } });
+      this.#scheduler.add({ transport: retry, queue: '', mail: message.mail, size: recipients.length, load: { message, nexthop, recipients } });
       return;
     }
     void this.#direct(message, recipients, (outcome) => outcome.all('deferred', { dsn: reason.status, text: reason.reason, relay: 'none' })).then(() => this.#close(message));
@@ -236,6 +277,7 @@ export class Manager {
     if (this.#phase !== 'working') return;
     this.#scheduler.expire(this.#tools.clock.monotonic());
     for (let entry = this.#scheduler.next(); entry !== undefined; entry = this.#scheduler.next()) void this.#deliver(entry);
+    for (const mail of this.#scheduler.wanting()) this.#refill(mail);
     this.#arm();
   }
 
@@ -250,7 +292,7 @@ export class Manager {
     }, true);
   }
 
-  async #deliver(entry: Entry<Batch>): Promise<void> {
+  async #deliver(entry: Entry<Batch, ActiveMessage>): Promise<void> {
     const { queueId } = entry.load.message;
     const place = this.#store.residents?.place(queueId) ?? '';
     this.#underWay++;
@@ -266,9 +308,9 @@ export class Manager {
     this.#schedule();
   }
 
-  async #ask(entry: Entry<Batch>, place: string): Promise<[reply: DeliveryReply | undefined, error?: unknown]> {
+  async #ask(entry: Entry<Batch, ActiveMessage>, place: string): Promise<[reply: DeliveryReply | undefined, error?: unknown]> {
     try {
-      return [await this.#agent(entry.transport).deliver(requestFor(entry.load, place, entry.reuse))];
+      return [await this.#agent(entry.transport).deliver(requestFor(entry.load, place, entry.reuse, this.#view.smtputf8_enable))];
     } catch (error) {
       return [undefined, error];
     }
@@ -279,7 +321,7 @@ export class Manager {
     if (near?.deliver !== undefined) return near as DeliveryAgent;
     let pool = this.#pools.get(transport);
     if (pool === undefined) {
-      pool = new DeliverPool(this.#tools.services.path('private', transport), { timeout: this.#view.ipc_timeout * 1000, idle: agentIdle }, () => this.#roomier(transport));
+      pool = new DeliverPool(this.#tools.services.path('private', transport), { timeout: this.#view.daemon_timeout * 1000, idle: agentIdle }, () => this.#roomier(transport));
       this.#pools.set(transport, pool);
     }
     return pool;
@@ -295,7 +337,7 @@ export class Manager {
     this.#schedule();
   }
 
-  #answered(entry: Entry<Batch>, { status, hop, logs }: DeliveryReply): void {
+  #answered(entry: Entry<Batch, ActiveMessage>, { status, hop, logs }: DeliveryReply): void {
     const { message } = entry.load;
     message.logs |= logs;
     if (status !== 0) message.deferred = true;
@@ -306,24 +348,33 @@ export class Manager {
   }
 
   /** No agent, or it broke down with the request in its hand: these recipients wait, and so does the whole transport. */
-  #agentFailed(entry: Entry<Batch>, error: unknown): void {
+  #agentFailed(entry: Entry<Batch, ActiveMessage>, error: unknown): void {
     const { log } = this.#tools;
     const isAbsent = error instanceof AgentTrouble && error.unavailable;
     const failure = { ...noDsn, status: '4.3.0', reason: isAbsent ? 'mail transport unavailable' : 'unknown mail transport error' };
     log.warning(isAbsent
       ? `connect to transport private/${entry.transport}: ${(error as Error).message}`
       : `transport ${entry.transport} failure -- see a previous warning/fatal/panic logfile record for the problem description`);
-    const waiting = this.#scheduler.transportFailed(entry.transport, failure);
-    for (const given of [...this.#scheduler.finished(entry, undefined), ...waiting]) this.#suspend(given, failure);
+    const waiting = isAbsent ? this.#scheduler.transportFailed(entry.transport, failure) : [];
+    const given = this.#scheduler.finished(entry, isAbsent ? undefined : { ...failure, reason: suspendedText + failure.reason });
+    for (const each of [...given, ...waiting]) this.#suspend(each, this.#scheduler.suspended(each.transport, each.queue) ?? failure);
     this.#suspend(entry, failure);
   }
 
   /** One entry (or the hold of #begin) is done with; the last one concludes the message. */
   #close(message: ActiveMessage): void {
     if (--message.open > 0 || this.#phase === 'over') return;
+    if (message.rest !== undefined) return this.#goOn(message);
     if (!finish(message, this.#lifecycle)) return void this.#conclude(message);
     this.#active.remove(message);
     if (this.#intake.isWaiting) this.#intake.feed();
+  }
+
+  /** All that was read of it is dealt with. */
+  #goOn({ mail }: ActiveMessage): void {
+    if (mail.refilling) return;
+    mail.refilling = true;
+    setImmediate(() => this.#refill(mail));
   }
 
   async #conclude(message: ActiveMessage): Promise<void> {

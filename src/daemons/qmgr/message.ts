@@ -9,14 +9,15 @@ import { resolveFlag } from '../../ipc/rewrite.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
 import { requestFlag, type DeliveryRequest, type Recipient } from '../../ipc/deliver.ts';
 import { dsnNotify } from '../../message/dsn.ts';
-import { attributeName, sendOption } from '../../message/envelope-names.ts';
+import { attributeName, queueFlag, sendOption } from '../../message/envelope-names.ts';
 import type { Envelope, EnvelopeRecipient } from '../../message/envelope.ts';
-import { splitAddress } from '../../message/address.ts';
+import { splitAddress, splitExtension } from '../../message/address.ts';
+import { isAscii, lowerAscii } from '../../text/ascii.ts';
+import { foldCase, isUtf8 } from '../../text/utf8.ts';
 import { verpSender } from '../../message/verp.ts';
-import { isAscii } from '../../text/ascii.ts';
-import { isUtf8 } from '../../text/utf8.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
-import type { Entry } from './scheduler.ts';
+import type { Rest } from '../../queue/queue-envelope.ts';
+import { Mail, type Entry } from './job.ts';
 
 /** Recipients of one message for one destination. */
 export interface Batch {
@@ -33,6 +34,7 @@ export interface ActiveMessage {
   readonly queueId: string;
   readonly about: About;
   readonly traceFlags: number;
+  readonly traceFlagsOffset: number;
   /** The sender wants to be told of success, or of the whole delivery. */
   readonly wantsTrace: boolean;
   /** Seconds since the epoch: what its lifetime counts from. */
@@ -42,26 +44,72 @@ export interface ActiveMessage {
   readonly forcedExpire: boolean;
   /** Was tried before, as far as one can see: new mail takes turns with all of these together. */
   readonly again: boolean;
-  /** VERP: every recipient is a delivery of its own, with a sender of its own. */
+  /** defer_transports does not hold. */
+  readonly flushed: boolean;
+  readonly contentFilter: string | undefined;
+  readonly redirect: string | undefined;
   readonly verpDelimiters: string | undefined;
+  /** As the scheduler sees it. */
+  mail: Mail<Batch, ActiveMessage>;
+  /** Where recipients that were not read yet begin. */
+  rest: Rest | undefined;
   /** Entries that are waiting or under way. */
   open: number;
   /** At least one recipient stays in the queue. */
   deferred: boolean;
+  /** Not all of its recipients could be looked at: it must not be returned, for the report would not tell of them. */
+  incomplete: boolean;
   /** deliveryLog bits of what agents wrote about it. */
   logs: number;
 }
 
+/** What is known of a message beyond its envelope when it becomes active. */
+export interface Taking {
+  readonly forcedExpire: boolean;
+  readonly again: boolean;
+  /** defer_transports does not hold: somebody asked for this mail, or for all. */
+  readonly flushed?: boolean;
+  /** The sender was told of the delay, and is to be told of the end of it (confirm_delay_cleared). */
+  readonly confirmDelay?: boolean;
+  /** qmgr_message_recipient_minimum */
+  readonly recipientMinimum?: number;
+}
+
 /** A message as its envelope tells. `now` is in milliseconds. */
-export function activeMessage(queueId: string, envelope: Envelope, { forcedExpire, again }: { readonly forcedExpire: boolean; readonly again: boolean }, now: number): ActiveMessage {
-  const { traceFlags, recipients, createTime, arrivalTime, warnTime, warnOffset, verpDelimiters } = envelope;
-  return {
-    queueId, traceFlags, warnTime, warnOffset, forcedExpire, again, verpDelimiters,
+export function activeMessage(queueId: string, envelope: Envelope, taking: Taking, now: number): ActiveMessage {
+  const { recipients, createTime, arrivalTime, warnTime, warnOffset, traceFlagsOffset, contentFilter, redirect, verpDelimiters, size } = envelope;
+  const { forcedExpire, again, flushed = false, confirmDelay = false } = taking;
+  const traceFlags = envelope.traceFlags | (confirmDelay && warnTime < 0 ? requestFlag.recordDelaySent : 0);
+  const message: ActiveMessage = {
+    queueId, traceFlags, traceFlagsOffset, warnTime, warnOffset, forcedExpire, again, flushed, contentFilter, redirect, verpDelimiters,
     about: aboutMessage(queueId, envelope, now),
-    wantsTrace: (traceFlags & (requestFlag.userVerify | requestFlag.record)) !== 0 || recipients.some(({ dsnNotify: wish }) => wish & dsnNotify.success),
+    wantsTrace: (traceFlags & reportedFlags) !== 0 || wantsSuccess(envelope),
     born: createTime || arrivalTime.seconds,
-    open: 0, deferred: false, logs: 0,
+    open: 0, deferred: false, incomplete: false, logs: 0, rest: undefined, mail: undefined as never,
   };
+  message.mail = new Mail(message, again, taking.recipientMinimum);
+  // A redirected message goes to one address, however many it was for.
+  if (envelope.more === true && redirect === undefined) {
+    message.rest = { dataOffset: size!.dataOffset, contentSize: size!.contentSize, after: recipients.at(-1)!.offset };
+    message.mail.more = true;
+    message.mail.unread = Math.max(size!.recipientCount - recipients.length, 1);
+  }
+  return message;
+}
+
+const reportedFlags = requestFlag.userVerify | requestFlag.record | requestFlag.recordDelaySent;
+
+function wantsSuccess({ size, wishes = 0, recipients }: Envelope): boolean {
+  if (((size?.queueFlags ?? 0) & queueFlag.notifySuccess) !== 0 || (wishes & dsnNotify.success) !== 0) return true;
+  return recipients.some(({ dsnNotify: wish }) => wish & dsnNotify.success);
+}
+
+/** No more than so many recipients at first: the others are read from the file when it is their turn. */
+export function firstRecipients(envelope: Envelope, most: number): Envelope {
+  const { recipients, size } = envelope;
+  if (recipients.length <= most || size === undefined || size.dataOffset <= 0) return envelope;
+  const wishes = recipients.reduce((all, { dsnNotify: wish }) => all | wish, 0);
+  return { ...envelope, wishes, more: true, recipients: recipients.slice(0, most) };
 }
 
 function aboutMessage(queueId: string, envelope: Envelope, now: number): About {
@@ -94,31 +142,42 @@ export interface RouteRules {
   readonly recipientLimit: (transport: string) => number;
   readonly doubleBounceSender: string;
   readonly defaultFilterNexthop: string;
+  readonly hostname: string;
+  /** recipient_delimiter */
+  readonly delimiters: string;
+  /** An address of ours in its full form. */
+  readonly rewrite: (address: string) => MaybePromise<string>;
   /** defer_transports */
   readonly isDeferred: (transport: string) => boolean;
 }
 
 export interface Grouping {
-  readonly entries: Entry<Batch>[];
+  readonly entries: Entry<Batch, ActiveMessage>[];
   /** Mail to our own double-bounce address: nobody is left to tell. */
   readonly discarded: Recipient[];
 }
 
-/** Where the recipients of a message go. Rejects only when the rewriting service is out of reach. */
-export function groupRecipients(message: ActiveMessage, envelope: Envelope, rules: RouteRules): MaybePromise<Grouping> {
-  const { recipients } = envelope;
-  const sorting: Sorting = { message, envelope, rules, groups: new Map(), discarded: [] };
+/** Where these recipients of a message go. Rejects only when the rewriting service is out of reach. */
+export function groupRecipients(message: ActiveMessage, all: readonly EnvelopeRecipient[], rules: RouteRules): MaybePromise<Grouping> {
+  const recipients = wanted(message, all);
+  const sorting: Sorting = { message, recipients, rules, groups: new Map(), discarded: [] };
   for (const [at, each] of recipients.entries()) {
-    const route = each.done ? undefined : routeOf(envelope, each, rules);
+    const route = routeOf(message, each, rules);
     if (isPending(route)) return sortLate(sorting, at, route);
-    if (route !== undefined) sort(sorting, each, route);
+    sort(sorting, each, route);
   }
   return grouped(sorting);
 }
 
+/** Those that are not done; of a redirected message the first, which stands for all. */
+function wanted({ redirect }: ActiveMessage, all: readonly EnvelopeRecipient[]): readonly EnvelopeRecipient[] {
+  const left = all.some(({ done }) => done) ? all.filter(({ done }) => !done) : all;
+  return redirect === undefined ? left : left.slice(0, 1);
+}
+
 interface Sorting {
   readonly message: ActiveMessage;
-  readonly envelope: Envelope;
+  readonly recipients: readonly EnvelopeRecipient[];
   readonly rules: RouteRules;
   readonly groups: Map<string, Group>;
   readonly discarded: Recipient[];
@@ -129,26 +188,42 @@ const turnSize = 500;
 
 /** The same from the first recipient on whose answer has to be waited for. */
 async function sortLate(sorting: Sorting, from: number, first: Promise<Route>): Promise<Grouping> {
-  const { envelope, rules } = sorting;
-  sort(sorting, envelope.recipients[from]!, await first);
-  for (let at = from + 1; at < envelope.recipients.length; at++) {
-    const each = envelope.recipients[at]!;
-    if (!each.done) sort(sorting, each, await routeOf(envelope, each, rules));
+  const { message, recipients, rules } = sorting;
+  sort(sorting, recipients[from]!, await first);
+  for (let at = from + 1; at < recipients.length; at++) {
+    const each = recipients[at]!;
+    sort(sorting, each, await routeOf(message, each, rules));
     if (at % turnSize === 0) await turn();
   }
   return grouped(sorting);
 }
 
-function sort({ groups, discarded, rules }: Sorting, each: EnvelopeRecipient, route: Route): void {
+function sort({ message, groups, discarded, rules }: Sorting, each: EnvelopeRecipient, route: Route): void {
   const recipient = toRecipient(each, route.recipient);
   if (route.transport === '') discarded.push(recipient);
-  else gather(groups, route, recipient, rules);
+  else gather(groups, route, recipient, rules, message);
 }
 
+/** By transport and destination, and within those by domain and address: so deliveries and log lines come in Postfix's order. */
 function grouped({ message, groups, discarded, rules }: Sorting): Grouping {
-  const entries: Entry<Batch>[] = [];
-  for (const group of groups.values()) batches(entries, message, group, rules);
+  const entries: Entry<Batch, ActiveMessage>[] = [];
+  const sorted = groups.size > 1 ? [...groups.values()].sort((one, other) => order(one.transport, other.transport) || order(one.queue, other.queue)) : groups.values();
+  for (const group of sorted) batches(entries, message, group, rules);
   return { entries, discarded };
+}
+
+function order(one: string, other: string): number {
+  return one === other ? 0 : one < other ? -1 : 1;
+}
+
+function byDomain(one: Recipient, other: Recipient): number {
+  return order(domainKey(one.address), domainKey(other.address)) || order(one.address, other.address);
+}
+
+/** Addresses without a domain come last. */
+function domainKey(address: string): string {
+  const at = address.lastIndexOf('@');
+  return at < 0 ? '\uffff' : foldCase(address.slice(at));
 }
 
 function toRecipient(each: EnvelopeRecipient, address: string): Recipient {
@@ -162,19 +237,30 @@ export function isProbe(traceFlags: number): boolean {
 
 const nowhere = (recipient: string): Route => ({ transport: '', nexthop: '', recipient });
 
-function routeOf(envelope: Envelope, each: EnvelopeRecipient, rules: RouteRules): MaybePromise<Route> {
-  const address = envelope.redirect ?? each.address;
-  const resolve = isProbe(envelope.traceFlags) ? rules.resolveProbe : rules.resolve;
-  return chain(resolve(envelope.sender ?? '', address), (answer) => judged(envelope, address, answer, rules));
+/** A redirection overrides all else, and a content filter what the resolver says. */
+function routeOf(message: ActiveMessage, each: EnvelopeRecipient, rules: RouteRules): MaybePromise<Route> {
+  const { redirect, contentFilter, traceFlags } = message;
+  if (redirect !== undefined) return chain(rules.rewrite(redirect), (address) => resolved(message, address, rules));
+  if (contentFilter === undefined || isTraceOnly(traceFlags)) return resolved(message, each.address, rules);
+  return judged(message, each.address, { ...filterRoute(contentFilter, each.address, rules), flags: 0 }, rules);
 }
 
-function judged(envelope: Envelope, address: string, { transport, nexthop, recipient, flags }: Awaited<ReturnType<Resolve>>, rules: RouteRules): Route {
-  if (flags & resolveFlag.fail) return { transport: 'retry', nexthop: '4.3.0 address resolver failure', recipient: address };
-  if (flags & resolveFlag.error) return { transport: 'error', nexthop: '5.1.3 bad address syntax', recipient: address };
-  if (flags & resolveFlag.local && splitAddress(recipient).local.toLowerCase() === rules.doubleBounceSender) return nowhere(recipient);
-  if (rules.isDeferred(transport)) return { transport: 'retry', nexthop: '4.3.2 deferred transport', recipient };
-  if (isProbe(envelope.traceFlags) && rules.tooManyProbes()) return { transport: 'retry', nexthop: '4.3.2 Too many address verification requests', recipient };
-  return envelope.contentFilter === undefined || isTraceOnly(envelope.traceFlags) ? { transport, nexthop, recipient } : filterRoute(envelope.contentFilter, recipient, rules);
+function resolved(message: ActiveMessage, address: string, rules: RouteRules): MaybePromise<Route> {
+  const resolve = isProbe(message.traceFlags) ? rules.resolveProbe : rules.resolve;
+  return chain(resolve(message.about.sender, address), (answer) => judged(message, address, answer, rules));
+}
+
+function judged(message: ActiveMessage, address: string, { transport, nexthop, recipient, flags }: Awaited<ReturnType<Resolve>>, rules: RouteRules): Route {
+  const isFailed = (flags & (resolveFlag.fail | resolveFlag.error)) !== 0;
+  const to = isFailed ? address : recipient;
+  const answer = flags & resolveFlag.fail ? { transport: 'retry', nexthop: '4.3.0 address resolver failure' }
+    : flags & resolveFlag.error ? { transport: 'error', nexthop: '5.1.3 bad address syntax' } : { transport, nexthop };
+  if (message.forcedExpire) return { transport: 'retry', nexthop: '4.7.0 message is administratively expired', recipient: to };
+  if (to === '') return { transport: 'error', nexthop: '5.1.3 null recipient address', recipient: to };
+  if (!isFailed && flags & resolveFlag.local && foldCase(splitAddress(recipient).local) === rules.doubleBounceSender) return nowhere(recipient);
+  if (!message.flushed && rules.isDeferred(answer.transport)) return { transport: 'retry', nexthop: '4.3.2 deferred transport', recipient: to };
+  if (isProbe(message.traceFlags) && rules.tooManyProbes()) return { transport: 'retry', nexthop: '4.3.2 Too many address verification requests', recipient: to };
+  return { ...answer, recipient: to };
 }
 
 /** content_filter: `transport:destination`, whatever the recipient is. */
@@ -182,34 +268,60 @@ function filterRoute(filter: string, recipient: string, rules: RouteRules): Rout
   const colon = filter.indexOf(':');
   const transport = colon < 0 ? filter : filter.slice(0, colon);
   const nexthop = colon < 0 ? '' : filter.slice(colon + 1);
-  return { transport, nexthop: nexthop || rules.defaultFilterNexthop || (splitAddress(recipient).domain ?? ''), recipient };
+  return { transport, nexthop: nexthop || rules.defaultFilterNexthop || splitAddress(recipient).domain || rules.hostname, recipient };
 }
 
-type Group = { transport: string; queue: string; nexthop: string; recipients: Recipient[] };
+type Group = { transport: string; queue: string; nexthop: string; recipients: Recipient[]; single: boolean };
 
-function gather(groups: Map<string, Group>, { transport, nexthop }: Route, recipient: Recipient, rules: RouteRules): void {
-  // One recipient per delivery: the limit of concurrency is then per recipient, not per domain (postconf(5) local_destination_concurrency_limit).
-  const queue = (rules.recipientLimit(transport) === 1 ? `${recipient.address.toLowerCase()}` : nexthop.toLowerCase());
+function gather(groups: Map<string, Group>, { transport, nexthop }: Route, recipient: Recipient, rules: RouteRules, message: ActiveMessage): void {
+  const queue = queueName(transport, nexthop, recipient.address, rules);
   const key = `${transport}\0${queue}\0${nexthop}`;
   const known = groups.get(key);
-  if (known === undefined) groups.set(key, { transport, queue, nexthop, recipients: [recipient] });
+  if (known === undefined) groups.set(key, { transport, queue, nexthop, recipients: [recipient], single: message.verpDelimiters !== undefined });
   else known.recipients.push(recipient);
 }
 
-function batches(entries: Entry<Batch>[], message: ActiveMessage, { transport, queue, nexthop, recipients }: Group, rules: RouteRules): void {
-  const limit = message.verpDelimiters !== undefined ? 1 : rules.recipientLimit(transport) || recipients.length;
-  for (let at = 0; at < recipients.length; at += limit)
-    entries.push({ transport, queue, again: message.again, load: { message, nexthop, recipients: limit < recipients.length ? recipients.slice(at, at + limit) : recipients } });
+/**
+ * One recipient per delivery: the limit of concurrency is then per recipient, not per domain (postconf(5)
+ * local_destination_concurrency_limit), and joe+one and joe+two are the same recipient.
+ */
+function queueName(transport: string, nexthop: string, address: string, { recipientLimit, delimiters, doubleBounceSender }: RouteRules): string {
+  if (transport === 'error' || transport === 'retry' || recipientLimit(transport) !== 1) return lowerAscii(nexthop);
+  const { local } = splitAddress(address);
+  const base = splitExtension(local, delimiters, { doubleBounceSender })?.base ?? local;
+  return lowerAscii(`${base}@${nexthop}`);
+}
+
+function batches(entries: Entry<Batch, ActiveMessage>[], message: ActiveMessage, { transport, queue, nexthop, recipients, single }: Group, rules: RouteRules): void {
+  const { mail } = message;
+  if (recipients.length > 1) recipients.sort(byDomain);
+  const limit = single ? 1 : rules.recipientLimit(transport) || recipients.length;
+  for (let at = 0; at < recipients.length; at += limit) {
+    const part = limit < recipients.length ? recipients.slice(at, at + limit) : recipients;
+    entries.push({ transport, queue, mail, size: part.length, load: { message, nexthop, recipients: part } });
+  }
+}
+
+/** Into an entry of the same message that still waits, as many as it has room for. What could not be put there is left. */
+export function fillUp(last: Entry<Batch, ActiveMessage>, from: Entry<Batch, ActiveMessage>, rules: RouteRules): number {
+  if (last.load.nexthop !== from.load.nexthop || from.load.message.verpDelimiters !== undefined) return 0;
+  const moved = from.load.recipients.splice(0, (rules.recipientLimit(from.transport) || Infinity) - last.load.recipients.length);
+  last.load.recipients.push(...moved);
+  from.size -= moved.length;
+  return moved.length;
 }
 
 /** The request for a delivery agent. `place`: where the message lies that is no file. */
-export function requestFor({ message, nexthop, recipients }: Batch, place = '', reuse: Entry<Batch>['reuse'] = undefined): DeliveryRequest {
+export function requestFor({ message, nexthop, recipients }: Batch, place = '', reuse: Entry<Batch>['reuse'] = undefined, smtputf8 = true): DeliveryRequest {
   const kept = (reuse?.load ? requestFlag.connectionLoad : 0) | (reuse?.store ? requestFlag.connectionStore : 0);
   const request = { ...message.about, flags: message.traceFlags | requestFlag.success | requestFlag.bounce | kept, nexthop, place, recipients };
   const { verpDelimiters: verp } = message;
-  if (recipients.some(({ address }) => !isAscii(address) && isUtf8(address)))
-    request.smtputf8 |= sendOption.smtputf8Recipient | (verp === undefined ? 0 : sendOption.smtputf8Sender);
   const [first] = recipients;
   if (verp !== undefined && first !== undefined) request.sender = verpSender(request.sender, first.originalAddress || first.address, verp);
+  if (smtputf8 && recipients.some(({ address }) => isInternational(address))) request.smtputf8 |= sendOption.smtputf8Recipient | (verp === undefined ? 0 : sendOption.smtputf8Sender);
   return request;
+}
+
+function isInternational(address: string): boolean {
+  return !isAscii(address) && isUtf8(address);
 }

@@ -6,6 +6,7 @@
 import type { Log } from '../../log/log.ts';
 import type { Envelope } from '../../message/envelope.ts';
 import { readyFile } from '../../queue/open-ok.ts';
+import type { RecipientChunk, Rest } from '../../queue/queue-envelope.ts';
 import type { QueuePaths } from '../../queue/queue-paths.ts';
 import { CorruptFile, QueueTrouble, type QueueStore } from '../../queue/store.ts';
 import type { Clock, Timer } from '../../server/clock.ts';
@@ -20,10 +21,12 @@ export interface QueueFilesTools {
   readonly retryTime: number;
   readonly backoff: number;
   readonly scanIncoming: () => void;
+  /** So many recipients of a message may be read at first. */
+  readonly firstRecipients: () => number;
 }
 
 /** What a message says when it becomes active. */
-export interface TakenFile { readonly envelope: Envelope; readonly forcedExpire: boolean; readonly unthrottle: boolean }
+export interface TakenFile { readonly envelope: Envelope; readonly forcedExpire: boolean; readonly unthrottle: boolean; readonly flushed: boolean }
 
 export class QueueFiles {
   readonly #tools: QueueFilesTools;
@@ -34,11 +37,11 @@ export class QueueFiles {
   }
 
   /** Make a file active that is due. Undefined: it is not, or it was put out of the way. */
-  take({ queue, queueId, all }: Candidate): TakenFile | undefined {
+  take({ queue, queueId, all, flush }: Candidate): TakenFile | undefined {
     const { clock, log, paths } = this.#tools;
     const file = readyFile(paths, queue, queueId, (text) => log.warning(text), clock.now());
     if (file === undefined || (!all && file.status.mtimeMs > clock.now() + 500)) return undefined;
-    return this.#move(queueId, queue, 'active') ? this.#read(queueId) : undefined;
+    return this.#move(queueId, queue, 'active') ? this.#read(queueId, flush) : undefined;
   }
 
   /** A message that is no file. Undefined: it cannot be read. */
@@ -46,7 +49,7 @@ export class QueueFiles {
     const { store, log } = this.#tools;
     try {
       const file = store.open('active', queueId);
-      const envelope = file.envelope();
+      const envelope = file.envelope(this.#tools.firstRecipients());
       for (const warning of file.warnings) log.warning(`${queueId}: ${warning}`);
       file.close();
       return envelope;
@@ -54,6 +57,34 @@ export class QueueFiles {
       log.warning(`${queueId}: ${(error as Error).message}`);
       return undefined;
     }
+  }
+
+  /** The next recipients of a message of which not all were read. Undefined: they cannot be had. */
+  recipients(queueId: string, rest: Rest, most: number): RecipientChunk | undefined {
+    const { store, log } = this.#tools;
+    try {
+      const file = store.open('active', queueId);
+      try {
+        return file.recipients(rest, most);
+      } finally {
+        file.close();
+      }
+    } catch (error) {
+      log.warning(`${queueId}: ${(error as Error).message}`);
+      return undefined;
+    }
+  }
+
+  /** A delivery agent has said that this is no good queue file, by taking its mode away: it goes out of the way. */
+  isSpoiled(queueId: string): boolean {
+    const { paths, log, clock } = this.#tools;
+    if (readyFile(paths, 'active', queueId, (text) => log.warning(text), clock.now()) !== undefined) return false;
+    this.#setAside(queueId);
+    return true;
+  }
+
+  #setAside(queueId: string): void {
+    if (this.#move(queueId, 'active', 'corrupt')) this.#tools.log.warning(`saving corrupt file "${queueId}" from queue "active" to queue "corrupt"`);
   }
 
   /** New mail again, and due now: a message that was taken before its time has a time stamp in the future. */
@@ -89,18 +120,18 @@ export class QueueFiles {
   }
 
   /** The envelope of a file that is in the active queue now; undefined: it was put out of the way. */
-  #read(queueId: string): TakenFile | undefined {
+  #read(queueId: string, flush: boolean): TakenFile | undefined {
     const { store, log } = this.#tools;
     try {
       const file = store.open('active', queueId, { write: true, lock: 'exclusive' });
       try {
-        const envelope = file.envelope();
+        const envelope = file.envelope(this.#tools.firstRecipients());
         for (const warning of file.warnings) log.warning(`${queueId}: ${warning}`);
         // The log of the last attempt is about recipients that are tried again now: this attempt writes its own.
         if (!file.forcedExpire) store.removeLog(queueId, 'defer');
         const { unthrottle, forcedExpire } = file;
         if (unthrottle) file.clearUnthrottle();
-        return { envelope, forcedExpire, unthrottle };
+        return { envelope, forcedExpire, unthrottle, flushed: flush || unthrottle };
       } finally {
         file.close();
       }
@@ -114,7 +145,7 @@ export class QueueFiles {
     const { log } = this.#tools;
     if (error instanceof CorruptFile) {
       log.warning(`${queueId}: ${error.message}`);
-      if (this.#move(queueId, 'active', 'corrupt')) log.warning(`saving corrupt file "${queueId}" from queue "active" to queue "corrupt"`);
+      this.#setAside(queueId);
     } else if (error instanceof QueueTrouble) {
       if (error.code === 'ENOENT') return;
       if (error.code === 'EAGAIN') return this.#stillDelivered(queueId);

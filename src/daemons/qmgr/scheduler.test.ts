@@ -1,25 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { noDsn } from '../../ipc/deliver.ts';
-import { parseFeedback, Scheduler, type Entry, type SchedulerRules, type TransportRules } from './scheduler.ts';
+import { parseFeedback } from './feedback.ts';
+import { drain, entryOf, fill, scheduler } from './simulation.ts';
+import { Mail, type Entry, type Scheduler } from './scheduler.ts';
 
-const usual: TransportRules = { initialConcurrency: 5, concurrencyLimit: 20, failedCohortLimit: 1, positiveFeedback: () => 1, negativeFeedback: () => 1 };
-const endless = { all: Infinity, again: Infinity };
 const down = { ...noDsn, status: '4.4.1', reason: 'connection refused' };
-
-function scheduler(rules: Partial<TransportRules> = {}, changes: Partial<SchedulerRules> = {}): Scheduler<number> {
-  return new Scheduler<number>({ transport: () => ({ ...usual, ...rules }), room: () => endless, deadTime: 300_000, retryTime: 60_000, deadLimit: 20_000, ...changes });
-}
-
-function drain(machine: Scheduler<number>): Entry<number>[] {
-  const taken: Entry<number>[] = [];
-  for (let entry = machine.next(); entry !== undefined; entry = machine.next()) taken.push(entry);
-  return taken;
-}
-
-function fill(machine: Scheduler<number>, queue: string, count: number, transport = 'smtp', first = 0): void {
-  for (let i = 0; i < count; i++) machine.add({ transport, queue, again: false, load: first + i });
-}
 
 test('a destination gets no more deliveries at once than its window', () => {
   const machine = scheduler();
@@ -38,12 +24,12 @@ test('mail of one destination goes out in the order it came', () => {
   assert.deepEqual(order, [0, 1, 2, 3]);
 });
 
-test('destinations take turns, and so do transports', () => {
+test('transports take turns; at each messages go in the order they came, past a destination that takes no more', () => {
   const machine = scheduler({ initialConcurrency: 2 });
   fill(machine, 'a', 3);
   fill(machine, 'b', 3);
   fill(machine, 'x', 3, 'local');
-  assert.deepEqual(drain(machine).map(({ queue }) => queue), ['a', 'x', 'b', 'x', 'a', 'b']);
+  assert.deepEqual(drain(machine).map(({ queue }) => queue), ['a', 'x', 'a', 'x', 'b', 'b']);
 });
 
 test('the window grows with success up to the limit, and only while it is used', () => {
@@ -68,7 +54,7 @@ test('the window grows with success up to the limit, and only while it is used',
 test('after a failed cohort the destination is dead: what waits comes back, others go on', () => {
   const machine = scheduler();
   fill(machine, 'a', 20);
-  fill(machine, 'b', 1, 'smtp', 100);
+  fill(machine, 'b', 1, 'smtp');
   const open = drain(machine).filter(({ queue }) => queue === 'a');
   const given = open.flatMap((entry) => machine.finished(entry, down));
   assert.equal(given.length, 15);
@@ -97,6 +83,7 @@ test('a transport without agent gives all its mail back and is tried again after
   const given = machine.transportFailed('pipe', down);
   assert.equal(given.length, 2);
   assert.deepEqual(drain(machine).map(({ transport }) => transport), ['smtp', 'smtp']);
+  machine.expire(2000); // until then the destinations are remembered
   assert.equal(machine.deadline(), 60_000);
   machine.expire(60_000);
   fill(machine, 'a', 1, 'pipe');
@@ -139,26 +126,24 @@ test('connections are kept when deliveries come back to back, not for a first bu
 
 test('100,000 messages to 1,000 destinations, each delivered once', () => {
   const machine = scheduler();
-  for (let i = 0; i < 100_000; i++) machine.add({ transport: 'smtp', queue: `d${i % 1000}`, again: false, load: i });
+  for (let i = 0; i < 100_000; i++) machine.add(entryOf(new Mail(i, false), `d${i % 1000}`, i));
   const seen = new Set<number>();
-  const open: Entry<number>[] = [];
-  for (;;) {
-    for (let entry = machine.next(); entry !== undefined; entry = machine.next()) open.push(entry);
-    const entry = open.shift();
-    if (entry === undefined) break;
+  const open: Entry<number>[] = drain(machine);
+  for (const entry of open) {
     assert.ok(!seen.has(entry.load));
     seen.add(entry.load);
     machine.finished(entry);
+    open.push(...drain(machine));
   }
   assert.equal(seen.size, 100_000);
 });
 
 /** Old mail, each message for a destination of its own. */
 function fillOld(machine: Scheduler<number>, count: number): void {
-  for (let i = 0; i < count; i++) machine.add({ transport: 'smtp', queue: `old${i}`, again: true, load: i });
+  for (let i = 0; i < count; i++) machine.add(entryOf(new Mail(i, true), `old${i}`, i));
 }
 
-const ages = (entries: readonly Entry<number>[]): string => entries.map(({ again }) => (again ? 'o' : 'n')).join('');
+const ages = (entries: readonly Entry<number>[]): string => entries.map(({ mail: { again } }) => (again ? 'o' : 'n')).join('');
 
 test('new mail takes turns with old mail, however many destinations that is for', () => {
   const machine = scheduler();
@@ -169,7 +154,7 @@ test('new mail takes turns with old mail, however many destinations that is for'
 
 test('and so at one destination, where new and old mail wait', () => {
   const machine = scheduler({ initialConcurrency: 6 });
-  for (let load = 0; load < 10; load++) machine.add({ transport: 'smtp', queue: 'a', again: true, load });
+  for (let load = 0; load < 10; load++) machine.add(entryOf(new Mail(load, true), 'a', load));
   fill(machine, 'a', 2);
   assert.equal(ages(drain(machine)), 'nonooo');
 });
@@ -223,5 +208,7 @@ test('a destination that was revived and died again is dead for the whole time',
   assert.equal(machine.suspended('smtp', 'a'), undefined);
 });
 
-for (const [text, window, want] of [['1', 4, 1], ['0.5', 4, 0.5], ['1/concurrency', 4, 0.25], ['1 / sqrt_concurrency', 4, 0.5], ['2', 4, undefined], ['x', 4, undefined]] as const)
-  test(`feedback ${text}`, () => assert.equal(parseFeedback(text)?.(window), want));
+for (const [text, window, want] of [
+  ['1', 4, 1], ['0.5', 4, 0.5], ['1/8', 4, 0.125], ['1/concurrency', 4, 0.25], ['1 / sqrt_concurrency', 4, 0.5], ['0', 4, 0],
+  ['2', 4, undefined], ['x', 4, undefined], ['1/0', 4, undefined], ['1/x', 4, undefined], ['-1', 4, undefined], ['1/2/3', 4, undefined], ['', 4, undefined],
+] as const) test(`feedback ${text}`, () => assert.equal(parseFeedback(text)?.(window), want));

@@ -1,48 +1,47 @@
 /**
- * Which mail goes out next: a pure machine, without clock, disk or network.
+ * Which mail goes out next: a pure machine, without clock, disk or network. qmgr(8); Postfix's SCHEDULER_README tells the theory.
  *
- * Entries (recipients of one message for one destination) wait in order of arrival at their destination. Transports take turns, and
- * so do the destinations of a transport, so that one slow destination never holds up another; and mail that is tried for the first time
- * takes turns with mail that was tried before, so that no amount of old mail holds up what is new. How many deliveries to a
- * destination may run at once is learnt from success and failure; a destination that fails a whole cohort is dead for a
- * while, and what waits for it is given back to be deferred without trying. qmgr(8), "STRATEGIES".
+ * A message has a job at each transport that it needs, and jobs have their turn in the order in which the messages came; small ones
+ * go between the deliveries of large ones (preempt.ts). Within a job its destinations take turns. A destination that takes no more is
+ * passed by, so a slow one never holds up another. Transports take turns; and so do, at each transport, mail that is tried for the
+ * first time and mail that was tried before, so that no amount of old mail holds up what is new.
+ *
+ * How many deliveries to a destination may run at once is learnt from success and failure (feedback.ts); a destination that fails a
+ * whole cohort is dead for a while, and what waits for it is given back to be deferred without trying. Of a message with very many
+ * recipients only some are in hand (recipient-slots.ts); `wanting` says of which messages more are to be read.
  */
 import type { Dsn } from '../../ipc/deliver.ts';
-import { Destination, initialWindow, kindOf, kinds, kindsTurned, Transport, type Entry, type Kind, type TransportRules } from './destination.ts';
+import { Destination, initialWindow, kindOf, kinds, kindsTurned, noReuse, Transport, type Kind } from './destination.ts';
+import { keepConnections, narrow, widen, windowTexts } from './feedback.ts';
+import { Job, Mail, type Entry, type Peer } from './job.ts';
+import { countSlots, pop, preempt } from './preempt.ts';
+import { hold, letGo, stopWaiting, wantsMore } from './recipient-slots.ts';
+import type { SchedulerRules } from './scheduler-rules.ts';
 import { Wakes } from './wakes.ts';
 
-export type { Entry, TransportRules } from './destination.ts';
+export type { TransportRules } from './destination.ts';
+export type { Crowd, Room, SchedulerRules } from './scheduler-rules.ts';
+export { Mail, type Entry } from './job.ts';
 
-/** How many deliveries of a transport make sense at once: in all, and of mail that was tried before. At least one each. */
-export interface Room { readonly all: number; readonly again: number }
-
-export interface SchedulerRules {
-  transport(name: string): TransportRules;
-  /** Asked whenever one could begin. Say `roomier` when it grows otherwise than by a delivery's end. */
-  room(transport: string): Room;
-  /** minimal_backoff_time in milliseconds: how long a dead destination stays dead. */
-  readonly deadTime: number;
-  /** transport_retry_time in milliseconds: how long a transport whose agent is not there is left alone. */
-  readonly retryTime: number;
-  /** Dead destinations that are remembered; beyond, the one that has been dead for longest is tried again. */
-  readonly deadLimit: number;
-}
-
-/** Deliveries that follow each other within this time are back to back, milliseconds. */
-const backToBack = 1000;
 /** A destination whose mail is done is remembered for a moment: more may come, and its connections are still open. */
 const afterglow = 2000;
 
-export class Scheduler<T> {
+export class Scheduler<T, M = unknown> {
   readonly #rules: SchedulerRules;
-  readonly #transports = new Map<string, Transport<T>>();
-  readonly #line: Transport<T>[] = [];
+  readonly #transports = new Map<string, Transport<T, M>>();
+  readonly #line: Transport<T, M>[] = [];
   readonly #wakes: Wakes<'dead' | 'absent' | 'afterglow'>;
+  readonly #wanting: Mail<T, M>[] = [];
+  #orders = 0;
+  /** Recipients in hand. */
+  recipients = 0;
 
   constructor(rules: SchedulerRules) {
     this.#rules = rules;
     this.#wakes = new Wakes({ dead: rules.deadTime, absent: rules.retryTime, afterglow });
   }
+
+  // ---- messages
 
   /** Why an entry for this destination would be deferred at once; undefined: it is tried. */
   suspended(transport: string, queue: string): Dsn | undefined {
@@ -50,22 +49,73 @@ export class Scheduler<T> {
     return known?.dead ?? known?.destinations.get(queue)?.dead;
   }
 
-  add(entry: Entry<T>): void {
+  add(entry: Entry<T, M>): void {
     const transport = this.#transport(entry.transport);
     const destination = this.#destination(transport, entry.queue);
-    destination[kindOf(entry)].todo.push(entry);
-    this.#enqueue(transport, destination);
+    const { mail } = entry;
+    if (mail.order === 0) {
+      mail.order = ++this.#orders;
+      mail.queued = mail.refilled = this.#wakes.now;
+    }
+    const lane = destination[kindOf(mail)];
+    const track = transport.tracks[kindOf(mail)];
+    const job = this.#job(transport, mail);
+    const peer = job.peer(destination) ?? job.addPeer(lane, track.turn());
+    entry.peer = peer;
+    job.read++;
+    destination.todo++;
+    this.recipients += entry.size;
+    hold(job, entry.size);
+    peer.entries.push(entry);
+    if (peer.entries.length === 1) track.enter(peer);
+    this.#standInLine(transport);
+    this.#lookForCrowd(transport, destination);
   }
 
+  /** The last entry of this message for this destination, if it is not taken yet: there may be room in it. */
+  waiting(mail: Mail<T, M>, transport: string, queue: string): Entry<T, M> | undefined {
+    for (const job of mail.jobs) {
+      if (job.transport.name !== transport) continue;
+      const destination = job.transport.destinations.get(queue);
+      return destination === undefined ? undefined : job.peer(destination)?.entries.last;
+    }
+    return undefined;
+  }
+
+  /** Recipients were put into an entry that waits. */
+  grow(entry: Entry<T, M>, recipients: number): void {
+    entry.size += recipients;
+    this.recipients += recipients;
+    hold(entry.peer!.job, recipients);
+  }
+
+  /** Messages of which more recipients are to be read; for each of them `refilled` is awaited. */
+  wanting(): readonly Mail<T, M>[] {
+    if (this.#wanting.length === 0) return none;
+    return this.#wanting.splice(0);
+  }
+
+  /** More of them were read, and added; `more`: there are more. */
+  refilled(mail: Mail<T, M>, more: boolean, unread: number): void {
+    mail.refilling = false;
+    mail.refilled = this.#wakes.now;
+    mail.unread = more ? Math.max(unread, 1) : 0;
+    mail.more = more;
+    for (const job of mail.jobs) {
+      job.track.found = undefined;
+      if (!more || !job.hasEntries) this.#rest(job);
+    }
+  }
+
+  // ---- deliveries
+
   /** The next entry to be delivered now; undefined: nothing can go. Each must come back through `finished`. */
-  next(): Entry<T> | undefined {
+  next(): Entry<T, M> | undefined {
     for (let tries = this.#line.length; tries > 0; tries--) {
       const transport = this.#line.shift()!;
       const entry = transport.dead === undefined ? this.#take(transport) : undefined;
-      if (entry === undefined) {
-        transport.inLine = false;
-        continue;
-      }
+      transport.inLine = entry !== undefined;
+      if (entry === undefined) continue;
       this.#line.push(transport);
       return entry;
     }
@@ -73,26 +123,32 @@ export class Scheduler<T> {
   }
 
   /** A delivery ended. With `failure` the destination as a whole was out of reach; what then waits for nothing comes back. */
-  finished(entry: Entry<T>, failure?: Dsn): Entry<T>[] {
-    const transport = this.#transport(entry.transport);
-    const destination = this.#destination(transport, entry.queue);
+  finished(entry: Entry<T, M>, failure?: Dsn): readonly Entry<T, M>[] {
+    const { job, lane: { destination } } = entry.peer!;
+    const { transport, mail } = job;
     destination.busy--;
-    transport.busy[kindOf(entry)]--;
+    transport.busy[kindOf(mail)]--;
     destination.lastDone = this.#wakes.now;
+    if (transport.pace === 'busy') transport.pace = 'still';
     if (failure === undefined) this.#succeeded(transport, destination);
     else if (destination.dead === undefined) this.#failed(transport, destination, failure);
-    const given = destination.dead === undefined ? [] : destination.giveBack();
-    this.#enqueue(transport, destination);
+    const given = destination.dead === undefined ? none : this.#giveBack(transport, destination);
+    this.#letGo(job, entry.size);
+    if (transport.rules.destinationDelay > 0) this.#pause(transport, destination);
+    this.#refresh(transport, destination);
     this.#forget(transport, destination);
     return given;
   }
 
   /** The transport's agent is not there or breaks down: all its mail comes back, and it is left alone for a while. */
-  transportFailed(name: string, failure: Dsn): Entry<T>[] {
+  transportFailed(name: string, failure: Dsn): Entry<T, M>[] {
     const transport = this.#transport(name);
-    if (transport.dead === undefined) this.#wakes.after('absent', () => { transport.dead = undefined; });
-    transport.dead = failure;
-    return [...transport.destinations.values()].flatMap((destination) => destination.giveBack());
+    if (transport.dead === undefined) {
+      transport.dead = failure;
+      this.#wakes.after('absent', () => { if (transport.dead === failure) this.#rouse(transport); });
+    }
+    if (transport.pace === 'busy') transport.pace = 'still';
+    return [...transport.destinations.values()].flatMap((destination) => this.#giveBack(transport, destination));
   }
 
   /** The transport's agents have room for more now. */
@@ -105,15 +161,16 @@ export class Scheduler<T> {
   revive(name?: string, queue?: string): void {
     for (const transport of this.#transports.values()) {
       if (name !== undefined && transport.name !== name) continue;
-      transport.dead = undefined;
+      this.#rouse(transport);
       const { destinations } = transport;
       for (const each of queue === undefined ? destinations.keys() : [queue]) {
         const destination = destinations.get(each);
-        if (destination !== undefined) this.#alive(transport, destination);
+        if (destination?.dead !== undefined) this.#alive(transport, destination);
       }
     }
   }
 
+  /** It is now so late. `deadline`: when to say so next. */
   expire(now: number): void {
     this.#wakes.expire(now);
   }
@@ -122,47 +179,66 @@ export class Scheduler<T> {
     return this.#wakes.deadline();
   }
 
-  /** Destinations that are remembered; for tests and statistics. */
+  /** For tests and statistics: destinations that are remembered, jobs that have entries, and of a transport places for recipients that nobody has. */
   get size(): number {
-    let size = 0;
-    for (const { destinations } of this.#transports.values()) size += destinations.size;
-    return size;
+    return [...this.#transports.values()].reduce((sum, { destinations }) => sum + destinations.size, 0);
   }
 
-  #transport(name: string): Transport<T> {
+  get jobs(): number {
+    return [...this.#transports.values()].reduce((sum, { tracks: { fresh, again } }) => sum + fresh.length + again.length, 0);
+  }
+
+  spare(name: string): number {
+    return this.#transport(name).spare;
+  }
+
+  // ---- jobs
+
+  #transport(name: string): Transport<T, M> {
     let transport = this.#transports.get(name);
-    if (transport === undefined) this.#transports.set(name, (transport = new Transport<T>(name, this.#rules.transport(name))));
+    if (transport === undefined) this.#transports.set(name, (transport = new Transport<T, M>(name, this.#rules.transport(name))));
     return transport;
   }
 
-  #destination(transport: Transport<T>, name: string): Destination<T> {
+  #destination(transport: Transport<T, M>, name: string): Destination<T, M> {
     let destination = transport.destinations.get(name);
-    if (destination === undefined) transport.destinations.set(name, (destination = new Destination<T>(name, initialWindow(transport.rules))));
+    if (destination === undefined) transport.destinations.set(name, (destination = new Destination<T, M>(name, initialWindow(transport.rules))));
     return destination;
   }
 
-  #enqueue(transport: Transport<T>, destination: Destination<T>): void {
-    if (destination.isReady) {
-      for (const kind of kinds) {
-        const lane = destination[kind];
-        if (lane.inLine || lane.todo.length === 0) continue;
-        lane.inLine = true;
-        transport.lines[kind].push(lane);
-      }
+  #job(transport: Transport<T, M>, mail: Mail<T, M>): Job<T, M> {
+    const track = transport.tracks[kindOf(mail)];
+    const job = mail.jobs.find((each) => each.transport === transport) ?? new Job<T, M>(mail, transport, track);
+    if (!job.listed) track.add(job);
+    return job;
+  }
+
+  #letGo(job: Job<T, M>, recipients: number): void {
+    this.recipients -= recipients;
+    letGo(job, recipients);
+    this.#lookForMore(job);
+  }
+
+  #lookForMore(job: Job<T, M>): void {
+    const { mail } = job;
+    if (!mail.more || !wantsMore(mail, job, this.#wakes.now)) return;
+    mail.refilling = true;
+    this.#wanting.push(mail);
+  }
+
+  /** All its entries are taken: it stands in line no longer, and what it held for more recipients is for others. */
+  #rest(job: Job<T, M>): void {
+    if (!job.hasEntries && job.listed) {
+      if (job.level > 0) pop(job);
+      job.track.remove(job);
     }
-    this.#standInLine(transport);
+    if (!job.mail.more || !job.listed) stopWaiting(job);
   }
 
-  #standInLine(transport: Transport<T>): void {
-    if (transport.inLine || (transport.lines.fresh.length === 0 && transport.lines.again.length === 0)) return;
-    transport.inLine = true;
-    this.#line.push(transport);
-  }
-
-  #take(transport: Transport<T>): Entry<T> | undefined {
+  #take(transport: Transport<T, M>): Entry<T, M> | undefined {
     const { all, again } = this.#rules.room(transport.name);
     const { busy, turn } = transport;
-    if (busy.fresh + busy.again >= all) return undefined;
+    if (busy.fresh + busy.again >= all || !this.#mayGo(transport)) return undefined;
     for (const kind of turn === 'fresh' ? kinds : kindsTurned) {
       const entry = kind === 'again' && busy.again >= again ? undefined : this.#takeFrom(transport, kind);
       if (entry === undefined) continue;
@@ -172,86 +248,144 @@ export class Scheduler<T> {
     return undefined;
   }
 
-  #takeFrom(transport: Transport<T>, kind: Kind): Entry<T> | undefined {
-    const line = transport.lines[kind];
-    for (let lane = line.shift(); lane !== undefined; lane = line.shift()) {
-      const { destination } = lane;
-      lane.inLine = false;
-      const entry = destination.isReady ? lane.todo.shift() : undefined;
-      if (entry === undefined) continue;
-      destination.busy++;
-      transport.busy[kind]++;
-      this.#pace(destination);
-      entry.reuse = destination.reuse;
-      this.#enqueue(transport, destination);
-      return entry;
+  #takeFrom(transport: Transport<T, M>, kind: Kind): Entry<T, M> | undefined {
+    const track = transport.tracks[kind];
+    const first = track.ready.first?.first;
+    if (first === undefined) return undefined;
+    const peer = preempt(track, first.job, this.#wakes.now) ? track.ready.first!.first! : first;
+    const { job, job: { mail }, lane: { destination } } = peer;
+    const entry = peer.entries.shift()!;
+    track.taken(peer);
+    job.selected++;
+    countSlots(job);
+    destination.todo--;
+    destination.busy++;
+    transport.busy[kind]++;
+    if (transport.rules.transportDelay > 0) transport.pace = 'busy';
+    keepConnections(destination, this.#wakes.now);
+    entry.reuse = destination.reuse;
+    this.#lookForMore(job);
+    if (!job.hasEntries && !mail.refilling) this.#rest(job);
+    this.#refresh(transport, destination);
+    return entry;
+  }
+
+  /** What waits for a destination, which then waits here no more. */
+  #giveBack(transport: Transport<T, M>, destination: Destination<T, M>): Entry<T, M>[] {
+    const given: Entry<T, M>[] = [];
+    for (const kind of kinds) {
+      const lane = destination[kind];
+      for (let peer = lane.first; peer !== undefined; peer = lane.first) given.push(...this.#emptied(peer));
+      transport.tracks[kind].update(lane);
     }
-    return undefined;
+    destination.todo = 0;
+    this.#forget(transport, destination);
+    return given;
   }
 
-  /**
-   * Connections are kept once deliveries come back to back, not for a burst within the first window; they are kept no longer when
-   * deliveries are neither concurrent nor back to back (postconf(5) smtp_connection_cache_on_demand).
-   */
-  #pace(destination: Destination<T>): void {
-    const isBackToBack = destination.lastDone + backToBack >= this.#wakes.now;
-    if (!destination.reuse.store && isBackToBack) destination.reuse = { load: true, store: true };
-    else if (destination.reuse.store && !isBackToBack && destination.busy <= 1) destination.reuse = { load: true, store: false };
+  #emptied(peer: Peer<T, M>): Entry<T, M>[] {
+    const { job, lane } = peer;
+    const entries = peer.entries.empty();
+    lane.remove(peer);
+    // The heap compares what lanes begin with.
+    job.track.update(lane);
+    job.selected += entries.length;
+    this.#letGo(job, entries.reduce((sum, { size }) => sum + size, 0));
+    if (!job.hasEntries && !job.mail.refilling) this.#rest(job);
+    return entries;
   }
 
-  #succeeded({ rules }: Transport<T>, destination: Destination<T>): void {
+  // ---- whose turn it is
+
+  #refresh(transport: Transport<T, M>, destination: Destination<T, M>): void {
+    for (const kind of kinds) transport.tracks[kind].update(destination[kind]);
+    this.#standInLine(transport);
+  }
+
+  #standInLine(transport: Transport<T, M>): void {
+    if (transport.inLine || !transport.hasReady) return;
+    transport.inLine = true;
+    this.#line.push(transport);
+  }
+
+  #rouse(transport: Transport<T, M>): void {
+    transport.dead = undefined;
+    this.#standInLine(transport);
+  }
+
+  /** With a transport_rate_delay deliveries go one by one, each after a pause. */
+  #mayGo(transport: Transport<T, M>): boolean {
+    const { transportDelay } = transport.rules;
+    if (transportDelay <= 0 || !transport.hasReady) return true;
+    if (transport.pace === 'still') {
+      transport.pace = 'waiting';
+      this.#wakes.in(transportDelay, () => {
+        transport.pace = 'ready';
+        this.#standInLine(transport);
+      });
+    }
+    return transport.pace === 'ready';
+  }
+
+  /** After each delivery to a destination with a destination_rate_delay; that one is not remembered as dead. */
+  #pause(transport: Transport<T, M>, destination: Destination<T, M>): void {
+    if (destination.dead !== undefined) this.#alive(transport, destination);
+    destination.resting = true;
+    this.#wakes.in(transport.rules.destinationDelay, () => {
+      destination.resting = false;
+      this.#refresh(transport, destination);
+      this.#forget(transport, destination);
+    });
+  }
+
+  // ---- what is learnt about destinations
+
+  #succeeded(transport: Transport<T, M>, destination: Destination<T, M>): void {
+    // As many as were under way with this one.
+    if (destination.dead !== undefined) return this.#alive(transport, destination, destination.busy + 1);
     destination.failedCohorts = 0;
-    if (destination.dead !== undefined) {
-      destination.dead = undefined;
-      destination.window = destination.busy > 0 ? destination.busy : initialWindow(rules);
-      destination.success = destination.failure = 0;
-      return;
-    }
-    const limit = rules.concurrencyLimit === 0 ? Infinity : rules.concurrencyLimit;
-    // The window grows only while it is being used (qmgr(8), concurrency control).
-    if (destination.window >= limit || destination.window >= destination.busy + 1 + rules.initialConcurrency) return;
-    const feedback = rules.positiveFeedback(destination.window);
-    destination.success += feedback;
-    while (destination.success + feedback / 2 >= 1) {
-      destination.window++;
-      destination.success--;
-      destination.failure = 0;
-    }
-    destination.window = Math.min(destination.window, limit);
+    this.#tell('qmgr_queue_unthrottle', transport, destination, widen(transport, destination));
   }
 
-  #failed(transport: Transport<T>, destination: Destination<T>, failure: Dsn): void {
+  #failed(transport: Transport<T, M>, destination: Destination<T, M>, failure: Dsn): void {
     const { rules } = transport;
     destination.failedCohorts += 1 / destination.window;
     if (rules.failedCohortLimit > 0 && destination.failedCohorts >= rules.failedCohortLimit) {
       destination.dead = failure;
+      destination.reuse = noReuse;
       // One that died again meanwhile has another end to wait for.
       this.#wakes.after('dead', () => {
         if (destination.dead === failure) this.#alive(transport, destination);
       });
       this.#wakes.limit('dead', this.#rules.deadLimit);
-      return;
-    }
-    const feedback = rules.negativeFeedback(destination.window);
-    destination.failure -= feedback;
-    while (destination.failure - feedback / 2 < 0) {
-      destination.window--;
-      destination.success = 0;
-      destination.failure++;
-    }
-    destination.window = Math.max(destination.window, 1);
+      this.#tell('qmgr_queue_throttle', transport, destination);
+    } else this.#tell('qmgr_queue_throttle', transport, destination, narrow(transport, destination));
   }
 
-  #alive(transport: Transport<T>, destination: Destination<T>): void {
+  #alive(transport: Transport<T, M>, destination: Destination<T, M>, window = destination.busy): void {
     destination.dead = undefined;
     destination.failedCohorts = 0;
-    destination.window = initialWindow(transport.rules);
-    this.#enqueue(transport, destination);
+    destination.window = window > 0 && transport.rules.destinationDelay <= 0 ? window : initialWindow(transport.rules);
+    destination.success = destination.failure = 0;
+    this.#tell('qmgr_queue_unthrottle', transport, destination);
+    this.#refresh(transport, destination);
     this.#forget(transport, destination);
   }
 
+  #tell(what: string, transport: Transport<T, M>, destination: Destination<T, M>, feedback?: number): void {
+    if (this.#rules.debug !== undefined) for (const line of windowTexts(what, transport, destination, feedback)) this.#rules.debug(line);
+  }
+
+  #lookForCrowd({ name, destinations }: Transport<T, M>, destination: Destination<T, M>): void {
+    const { crowd } = this.#rules;
+    const { todo, busy, window } = destination;
+    if (crowd === undefined || todo + busy <= crowd.limit || this.#wakes.now < destination.quietUntil) return;
+    destination.quietUntil = this.#wakes.now + crowd.pause;
+    crowd.tell({ transport: name, queue: destination.name, length: todo + busy, busy, window, alone: destinations.size === 1 });
+  }
+
   /** A destination without mail is forgotten after a moment, and what was learnt about it with it; a dead one is remembered until it is tried again. */
-  #forget(transport: Transport<T>, destination: Destination<T>): void {
+  #forget(transport: Transport<T, M>, destination: Destination<T, M>): void {
     if (!destination.isIdle || destination.dead !== undefined || destination.leaving) return;
     destination.leaving = true;
     this.#wakes.after('afterglow', () => {
@@ -263,11 +397,4 @@ export class Scheduler<T> {
   }
 }
 
-/** postconf(5) *_concurrency_*_feedback: a number, number / concurrency, or number / sqrt_concurrency. */
-export function parseFeedback(text: string): ((window: number) => number) | undefined {
-  const parts = /^\s*([0-9]*\.?[0-9]+)\s*(?:\/\s*(concurrency|sqrt_concurrency)\s*)?$/.exec(text);
-  const value = Number(parts?.[1]);
-  if (parts === null || value < 0 || value > 1) return undefined;
-  if (parts[2] === undefined) return () => value;
-  return parts[2] === 'concurrency' ? (window) => value / window : (window) => value / Math.sqrt(window);
-}
+const none: readonly never[] = [];

@@ -1,6 +1,6 @@
 /**
- * What is to be done after one of a few fixed waits. As each wait is always the same, those who wait for it stand in one line, and
- * nobody who is not due is looked at: of 20,000 dead destinations only the first.
+ * What is to be done after one of a few waits. All who wait equally long for the same thing stand in one line, and nobody who is not
+ * due is looked at: of 20,000 dead destinations only the first.
  */
 import { Line } from './line.ts';
 
@@ -8,7 +8,7 @@ interface Wake { readonly at: number; readonly run: () => void }
 
 export class Wakes<Name extends string> {
   readonly #waits: Readonly<Record<Name, number>>;
-  readonly #lines = new Map<Name, Line<Wake>>();
+  readonly #lines = new Map<string, Line<Wake>>();
   #now = 0;
 
   /** @param waits milliseconds by name */
@@ -22,9 +22,18 @@ export class Wakes<Name extends string> {
   }
 
   after(name: Name, run: () => void): void {
+    this.#push(name, this.#waits[name], run);
+  }
+
+  /** The same for a wait that a transport's own parameter names. */
+  in(milliseconds: number, run: () => void): void {
+    this.#push(`in ${milliseconds}`, milliseconds, run);
+  }
+
+  #push(name: string, wait: number, run: () => void): void {
     let line = this.#lines.get(name);
     if (line === undefined) this.#lines.set(name, line = new Line());
-    line.push({ at: this.#now + this.#waits[name], run });
+    line.push({ at: this.#now + wait, run });
   }
 
   /** Time does not go back. */

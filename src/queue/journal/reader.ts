@@ -11,7 +11,7 @@ import type { LockStrength } from '../../host/locks.ts';
 import type { Envelope } from '../../message/envelope.ts';
 import { recordType, type QueueRecord } from '../../message/record.ts';
 import { ContentDecoder } from '../content-decoder.ts';
-import { contentOffset, readEnvelope } from '../queue-envelope.ts';
+import { contentOffset, readEnvelope, readRecipients, type RecipientChunk, type Rest } from '../queue-envelope.ts';
 import { RecordFile, recordsUntilEnd } from '../record-file.ts';
 import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from '../store.ts';
 import { dropSegment, holdSegment, letGo, lockPlace, unlockPlace, type OpenSegment } from './descriptors.ts';
@@ -65,10 +65,14 @@ export class PlaceReader implements MessageReader {
     return this.source;
   }
 
-  envelope(): Envelope {
-    const { envelope, warnings } = readEnvelope(this);
+  envelope(most?: number): Envelope {
+    const { envelope, warnings } = readEnvelope(this, most);
     this.warnings = warnings;
     return envelope;
+  }
+
+  recipients(rest: Rest, most: number): RecipientChunk {
+    return readRecipients(this, rest, most);
   }
 
   records(offset = 0): Generator<QueueRecord, void, undefined> {
@@ -115,6 +119,11 @@ export class PlaceReader implements MessageReader {
     const found = this.source[offset];
     if (found !== recordType.warn && found !== recordType.attribute && found !== recordType.killed) throw this.corrupt(`no record to kill at offset ${offset}`);
     if (found !== recordType.killed) this.#put(offset, recordType.killed);
+  }
+
+  /** What the sender was told of is a file. */
+  warned(offset: number): void {
+    throw this.corrupt(`no delay record at offset ${offset}`);
   }
 
   #put(offset: number, type: number): void {
