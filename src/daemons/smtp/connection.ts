@@ -13,6 +13,7 @@ import { Pump } from '../../network/pump.ts';
 import type { Ticker } from '../../network/ticker.ts';
 import { SmtpClient } from '../../protocol/smtp-client/session.ts';
 import type { ClientOptions, ClientStep, Failure, Transaction } from '../../protocol/smtp-client/steps.ts';
+import type { TakenTranscript } from '../../protocol/smtp-client/transcript.ts';
 import type { Log } from '../../log/log.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import { UnfitContent } from './downgrade.ts';
@@ -121,6 +122,15 @@ export class Connection {
   /** May further messages go over it? Encrypted ones only where smtp_tls_connection_reuse, or a policy, says so. */
   get isKeepable(): boolean {
     return this.secured === undefined || this.secured.reusable;
+  }
+
+  get peer(): ClientOptions['peer'] {
+    return this.options.peer;
+  }
+
+  /** What was said since it was taken last. */
+  takeTranscript(): TakenTranscript | undefined {
+    return this.machine.takeTranscript();
   }
 
   get offersDsn(): boolean {

@@ -18,6 +18,7 @@ import { addedHeaders } from './headers.ts';
 import type { Hops, Site } from './hops.ts';
 import { Ledger } from './ledger.ts';
 import type { LoginCase, Logins } from './login.ts';
+import type { Notices } from './notices.ts';
 import type { Rewriting } from './rewriting.ts';
 import type { Settings } from './settings.ts';
 import type { TlsDesk, TlsPlan } from './tls-desk.ts';
@@ -31,6 +32,8 @@ export interface ErrandTools {
   readonly logins: Logins | undefined;
   readonly rewriting: Rewriting | undefined;
   readonly clock: { now(): number };
+  /** Absent: no postmaster wants to know. */
+  readonly notices: Notices | undefined;
   readonly passOn: (transport: string, recipient: Recipient) => Promise<boolean>;
 }
 
@@ -260,6 +263,7 @@ export class Errand {
     const { logins } = this.tools;
     if (logins) turn.connection.login = { logins, whose: this.loginCase(options.peer) };
     const failure = await turn.connection.handshake();
+    if (failure) this.tellPostmaster(turn.connection);
     if (turn.connection.offersTls && turn.connection.secured === undefined && this.tools.settings.noteTlsOffer && options.tls === 'none')
       this.delivery.log.info(`Host offered STARTTLS: [${options.peer.host}]`);
     this.plans.shaken(turn.plan, turn.connection, failure);
@@ -324,10 +328,16 @@ export class Errand {
     const recipients = rewriting === undefined ? ledger.left : shown.recipients;
     const transaction = transactionOf(shown, recipients, settings, { keep, converted: convert, requireTls: connection.options.requireTls !== undefined });
     const ending = await connection.exchange(transaction, this.content(convert, headers), ledger.round(connection), log);
+    this.tellPostmaster(connection);
     if (ending === 'orderly') ledger.complete = true;
     if (ending !== 'stale') this.keep(turn);
     ledger.turnOver();
     return ending;
+  }
+
+  /** Nobody waits for it. */
+  private tellPostmaster(connection: Connection): void {
+    void this.tools.notices?.after(connection, this.delivery.request.sender);
   }
 
   /** The request as the server is to see it, and the headers in front; 'failed': that could not be found out, and has been reported. */

@@ -16,6 +16,7 @@ import type { MimeLimits } from './downgrade.ts';
 import type { SaslSettings } from './login.ts';
 import { readTlsSettings, type TlsSettings } from './tls-settings.ts';
 import { lowerAscii, splitList, startsIgnoringCase } from '../../text/ascii.ts';
+import { wantedTroubles } from './notices.ts';
 
 export type Program = 'smtp' | 'lmtp';
 
@@ -167,6 +168,9 @@ export function readSettings(config: Configuration, program: Program, args: read
   };
 }
 
+/** So many long lines of a dialogue are kept for a postmaster. */
+const transcriptLines = 64;
+
 function clientSettings(config: Configuration, read: Read, dialect: Program): ClientSettings {
   const smtp = dialect === 'smtp';
   return {
@@ -191,6 +195,7 @@ function clientSettings(config: Configuration, read: Read, dialect: Program): Cl
     reuseTime: read('connection_reuse_time_limit'),
     reuseCount: read('connection_reuse_count_limit'),
     logIn: read('sasl_auth_enable'), softLogIn: read('sasl_auth_soft_bounce'), dummyMailAuth: read('send_dummy_mail_auth'),
+    ...(wantedTroubles(config.get('notify_classes')).size > 0 && { transcript: transcriptLines * config.get('line_length_limit') }),
   };
 }
 

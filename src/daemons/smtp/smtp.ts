@@ -27,6 +27,7 @@ import { Errand } from './delivery.ts';
 import { Hops } from './hops.ts';
 import { Logins } from './login.ts';
 import type { SaslSettings } from './login.ts';
+import { openNotices, type Notices } from './notices.ts';
 import { openReplyFilter } from './reply-filter.ts';
 import { openRewriting, type Rewriting } from './rewriting.ts';
 import { readSettings } from './settings.ts';
@@ -39,6 +40,7 @@ interface Prepared {
   readonly hops: Hops;
   readonly logins: Logins | undefined;
   readonly rewriting: Rewriting | undefined;
+  readonly notices: Notices | undefined;
   readonly tools: Tools;
   readonly desk: TlsDesk;
 }
@@ -77,7 +79,8 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
   const filter = openMaps(settings.statusFilter, context, `${settings.program}_delivery_status_filter`, { fold: false });
   const logins = settings.sasl && openLogins(settings.sasl, settings, tools, context);
   const rewriting = openRewriting(settings.rewriting, tools, context);
-  const prepared = { settings, hops, logins, rewriting, tools, desk };
+  const notices = openNotices(tools, settings.program === 'smtp' ? 'SMTP' : 'LMTP');
+  const prepared = { settings, hops, logins, rewriting, notices, tools, desk };
   return {
     ...prepared,
     options: {
@@ -115,7 +118,7 @@ function openLogins(sasl: SaslSettings, { program }: Settings, { config, clock, 
   });
 }
 
-async function deliver(delivery: Delivery, { settings, hops, logins, rewriting, tools, desk }: Prepared): Promise<void> {
+async function deliver(delivery: Delivery, { settings, hops, logins, rewriting, notices, tools, desk }: Prepared): Promise<void> {
   const { request, outcome, log } = delivery;
   const refusal = await refuse(delivery, settings, tools.row.service);
   if (refusal) {
@@ -123,7 +126,7 @@ async function deliver(delivery: Delivery, { settings, hops, logins, rewriting, 
     return outcome.all('failed', refusal);
   }
   const errand = new Errand(delivery, {
-    settings, hops, logins, rewriting, clock: tools.clock, tls: desk,
+    settings, hops, logins, rewriting, notices, clock: tools.clock, tls: desk,
     passOn: (transport, recipient) => passOn(transport, request, recipient, { services: tools.services, reports: outcome.reports, log }),
   });
   const { nexthop } = request;
@@ -172,7 +175,7 @@ export const daemon: Daemon = {
     name: 'smtp',
     summary: 'takes mail to servers that speak SMTP or LMTP',
     group: 'network out',
-    calls: [...reportServices, 'deliver', 'rewrite'],
+    calls: [...reportServices, 'deliver', 'rewrite', 'cleanup'],
     privileges: { user: 'mail_owner', network: true, writes: ['active'] },
     row: 'smtp      unix  -       -       n       -       -       smtp',
     standards: ['RFC 5321', 'RFC 2033', 'RFC 1870', 'RFC 2034', 'RFC 2920', 'RFC 3207', 'RFC 3461', 'RFC 3463', 'RFC 4954', 'RFC 6152', 'RFC 6531', 'RFC 6698', 'RFC 7505', 'RFC 7672', 'RFC 8460', 'RFC 8689'],

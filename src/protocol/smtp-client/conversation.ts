@@ -13,6 +13,7 @@ import type { Reply } from './reply.ts';
 import { stages } from './stages.ts';
 import type { StageName } from './stages.ts';
 import type { ClientOptions, ClientStep, Failure } from './steps.ts';
+import { ClientTranscript } from './transcript.ts';
 
 /** A command that was sent and has had no reply. */
 export interface Awaited {
@@ -52,6 +53,8 @@ export class Conversation {
   /** Commands without reply, in order. */
   awaiting: Awaited[] = [];
   readonly steps: ClientStep[] = [];
+  /** For a postmaster who wants to hear of trouble. */
+  readonly transcript: ClientTranscript | undefined;
   private limit: number | undefined;
   private text = '';
   private inFlight = 0;
@@ -60,6 +63,7 @@ export class Conversation {
 
   constructor(options: ClientOptions) {
     this.options = options;
+    if (options.settings.transcript !== undefined) this.transcript = new ClientTranscript(options.settings.transcript);
   }
 
   get settings(): ClientOptions['settings'] {
@@ -88,6 +92,7 @@ export class Conversation {
   /** Send a command line and wait for its reply. */
   say(stage: StageName, line: string, exchange?: Exchange, recipient = -1): void {
     this.text += `${line}\r\n`;
+    this.transcript?.said(line, /auth/i.test(stage));
     this.expect(stage, exchange, recipient, line.length + 2);
   }
 
@@ -160,7 +165,7 @@ export class Conversation {
   said(reply: Reply, reason: string, scope: Failure['scope'], status = reply.status): Failure {
     this.noteCode(reply.code);
     const proper = status.startsWith('4') || status.startsWith('5');
-    if (!proper) this.suspect = true;
+    if (!proper) this.distrust();
     return {
       status: proper ? status : '5.5.0', reason: proper ? reason : `Protocol error: ${reason}`,
       remoteMta: this.options.peer.host, diagnostic: oneLine(reply), scope, softUntilLast: false,
@@ -172,9 +177,15 @@ export class Conversation {
     return this.said(reply, `host ${this.options.peer.nameAddress} said: ${oneLine(reply)} (in reply to ${stages[stage].request})`, scope);
   }
 
+  /** The server does not keep to the protocol. */
+  distrust(): void {
+    this.suspect = true;
+    this.transcript?.note('protocol');
+  }
+
   // x0z replies and the like mean that one of us does not follow the protocol (RFC 5321 section 4.2.1, RFC 1869 section 6.1).
   private noteCode(code: number): void {
-    if (code < 400 || code > 599 || code === 555 || (code >= 500 && code < 510)) this.suspect = true;
+    if (code < 400 || code > 599 || code === 555 || (code >= 500 && code < 510)) this.distrust();
   }
 }
 

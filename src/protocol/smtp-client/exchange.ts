@@ -163,6 +163,7 @@ export class Exchange {
     this.streaming = false;
     this.dotSaid = true;
     this.talk.write('.\r\n');
+    this.talk.transcript?.said('.');
     const perRecipient = this.talk.settings.dialect === 'lmtp' && this.accepted.length > 0;
     for (const recipient of perRecipient ? this.accepted : [-1]) this.talk.expect('dot', this, recipient);
     this.decide();

@@ -26,6 +26,7 @@ export const handshakeAnswers = {
 /** The handshake came to nothing. */
 export function giveUp(talk: Conversation, failure: Failure, sayQuit: boolean): void {
   if (sayQuit) talk.write('QUIT\r\n');
+  if (sayQuit) talk.transcript?.said('QUIT');
   talk.emit({ kind: 'unusable', failure });
   talk.close();
 }

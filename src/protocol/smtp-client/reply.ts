@@ -27,6 +27,8 @@ export interface ReplyReaderOptions {
   readonly garbage: (line: string) => void;
   /** What a line is replaced with, if it is. What it throws is passed on by take(). */
   readonly filter?: ((line: string) => string) | undefined;
+  /** Every line that becomes part of a reply. */
+  readonly heard?: (line: string) => void;
 }
 
 /** The table of smtp_reply_filter cannot be asked. */
@@ -101,6 +103,7 @@ export class ReplyReader {
   }
 
   private append(line: string): void {
+    if (!this.started || this.text.length < this.options.limit) this.options.heard?.(line);
     if (!this.started) this.text = line;
     else if (this.text.length < this.options.limit) this.text += `\n${line}`;
     else if (!this.textCut) {

@@ -19,6 +19,7 @@ import { ReplyFilterTrouble, ReplyReader } from './reply.ts';
 import type { Reply } from './reply.ts';
 import { stages } from './stages.ts';
 import type { ClientOptions, ClientStep, Failure, Transaction } from './steps.ts';
+import type { TakenTranscript } from './transcript.ts';
 
 /** Content is handed on in pieces of about this size, so that a small message and its dot are one write. */
 const pieceSize = 16 * 1024;
@@ -46,6 +47,7 @@ export class SmtpClient implements Machine<ClientStep> {
       warn: (text) => this.talk.log('warning', `${options.peer.nameAddressPort}: ${text}`),
       garbage: (line) => this.garbage(line),
       filter: options.settings.replyFilter && ((line) => this.filtered(line)),
+      ...(options.settings.transcript !== undefined && { heard: (line: string) => this.talk.transcript?.heard(line) }),
     });
   }
 
@@ -56,6 +58,11 @@ export class SmtpClient implements Machine<ClientStep> {
   /** What the server said to EHLO before TLS, all lines. */
   get introduction(): string {
     return this.talk.introduction;
+  }
+
+  /** What was said since it was taken last; undefined: it is not kept. */
+  takeTranscript(): TakenTranscript | undefined {
+    return this.talk.transcript?.take();
   }
 
   /** The time of the latest event. */
@@ -274,6 +281,7 @@ export class SmtpClient implements Machine<ClientStep> {
   contentFailed(failure?: Failure): void {
     const { talk, exchange } = this;
     if (!exchange?.streaming) return;
+    if (failure === undefined) talk.transcript?.note('data');
     exchange.failOpen(failure ?? talk.own('4.3.0', `local data error while talking to ${talk.options.peer.nameAddress}`, 'site'));
     this.pieces.length = 0;
     this.encoder = undefined;
@@ -397,7 +405,7 @@ export class SmtpClient implements Machine<ClientStep> {
   private garbage(line: string): void {
     const { talk } = this;
     const { settings, peer } = talk.options;
-    talk.suspect = true;
+    talk.distrust();
     if (!talk.features.pipelining) return;
     talk.log('warning', `${this.queueId}: non-${settings.dialect === 'lmtp' ? 'LMTP' : 'ESMTP'} response from ${peer.nameAddressPort}: ${line.slice(0, 100)}`);
     const parameter = settings.dialect === 'lmtp' ? 'lmtp_discard_lhlo_keyword_address_maps' : 'smtp_discard_ehlo_keyword_address_maps';

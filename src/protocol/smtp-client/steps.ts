@@ -65,6 +65,8 @@ export interface ClientSettings {
   readonly softLogIn?: boolean;
   /** Say AUTH=<> with the sender of every message (smtp_send_dummy_mail_auth). */
   readonly dummyMailAuth?: boolean;
+  /** Characters of what was said that are kept for a postmaster (transcript.ts). Absent: none. */
+  readonly transcript?: number;
 }
 
 /** What holds for one connection. */

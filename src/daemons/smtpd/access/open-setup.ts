@@ -42,7 +42,7 @@ export function accessSetup(tools: Tools, context: TableContext, dns: Dns, hosts
       log: (what, state, text) => state.log.info(whatsUp(what, state, text)),
       warn: (text) => log.warning(text),
     },
-    rules: { softBounce: view.soft_bounce },
+    rules: { softBounce: view.soft_bounce, utf8: view.smtputf8_enable },
     isMyNetwork: clients('mynetworks', config, context),
     old: oldAccessDefaults(config, context),
     isOwnAddress: (address) => own.has(address),

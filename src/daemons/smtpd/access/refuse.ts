@@ -11,6 +11,8 @@ const replyLimit = 510;
 
 export interface RefuseRules {
   readonly softBounce: boolean;
+  /** smtputf8_enable: well-formed UTF-8 stays as it is. */
+  readonly utf8: boolean;
 }
 
 export function refuse(state: AccessState, refusal: Refusal, tools: AccessTools, rules: RefuseRules): Decision {
@@ -31,14 +33,14 @@ export function refuse(state: AccessState, refusal: Refusal, tools: AccessTools,
 }
 
 /** `554 5.7.1 text` as the client gets it. */
-function worded({ code, status, text }: Refusal, { softBounce }: RefuseRules, tools: AccessTools): string {
+function worded({ code, status, text }: Refusal, { softBounce, utf8 }: RefuseRules, tools: AccessTools): string {
   let line = `${code} ${status} ${text}`;
   if (code < 400 || code > 599 || dsnValid(status) === 0) {
     tools.warn(`SMTP reply code configuration error: ${line}`);
     line = '450 4.7.1 Service unavailable';
   }
   const first = softBounce && line.startsWith('5') ? '4' : line[0]!;
-  return printable(`${first}${line.slice(1, 4)}${first}${line.slice(5)}`, ' ').slice(0, replyLimit);
+  return printable(`${first}${line.slice(1, 4)}${first}${line.slice(5)}`, ' ', utf8).slice(0, replyLimit);
 }
 
 /** Note a deferral for the end, unless one is noted already. With warn_if_reject it is a warning at once. */

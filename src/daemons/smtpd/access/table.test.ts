@@ -14,7 +14,7 @@ const broken = {
 function bench(find: LookupTable['find']) {
   const warnings: string[] = [];
   const setup = {
-    view: { smtpd_null_access_lookup_key: '<>' }, rules: { softBounce: false },
+    view: { smtpd_null_access_lookup_key: '<>' }, rules: { softBounce: false, utf8: true },
     tools: { resolve: (_sender: string, recipient: string) => ({ transport: 'local', nexthop: '', recipient, flags: 0 }), log: () => undefined, warn: (text: string) => void warnings.push(text) },
     openTable: () => ({ type: 'lmdb', name: '/etc/access', fixed: true, find }), addressKeys: (address: string) => ({ keys: [address], whole: 1 }), domainKeys: (name: string) => [name],
   } as unknown as AccessSetup;

@@ -48,7 +48,7 @@ export function bench({ view = {}, tables = {}, names = {}, outside = {}, state 
     view: { mail_name: 'Postern', soft_bounce: false, allow_untrusted_routing: false, smtputf8_enable: true, smtpd_proxy_filter: '', receive_override_options: '', maps_rbl_reject_code: 554, rbl_reply_maps: '',
       default_rbl_reply: '$rbl_code Service unavailable; $rbl_class [$rbl_what] blocked using $rbl_domain${rbl_reason?; $rbl_reason}', access_map_reject_code: 554, ...view },
     tools: { resolve: (_sender: string, recipient: string) => ({ transport: 'local', nexthop: '', recipient, flags: 256 }), log: (what: string, _state: AccessState, text: string) => void lines.push(`${what}: ${text}`), warn },
-    rules: { softBounce: false },
+    rules: { softBounce: false, utf8: true },
     openTable: (name: string) => tableOf(name, tables[name] ?? {}),
     openMaps: (list: string, title: string) => new Maps(title, list === '' ? [] : [tableOf(list, tables[list] ?? {})], context),
     findAddress: (maps: Maps, address: string) => {
