@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -87,7 +88,7 @@ test('a queue file that cannot be read is no delivery, and temporary', async () 
 });
 
 test('the environment is what is given and a PATH', async () => {
-  const result = await run('/usr/bin/env', { environment: { USER: 'joe', ODD: '\xc3\xa4' } });
+  const result = await run('/usr/bin/env', { environment: { PATH: '/elsewhere', USER: 'joe', ODD: '\xc3\xa4' } });
   assert.deepEqual('output' in result && result.output.trim().split(' ').filter((each) => !each.startsWith('_=')).sort(), ['ODD=\xc3\xa4', 'PATH=/usr/bin:/bin', 'USER=joe']);
 });
 
@@ -118,4 +119,33 @@ test('and in a session of its own', async () => {
 test('what is exported', () => {
   const own = { TZ: 'UTC', SECRET: 'x', LANG: 'C' };
   assert.deepEqual({ ...exportedEnvironment('TZ LANG MISSING A=b {C = d e}', own) }, { TZ: 'UTC', LANG: 'C', A: 'b', C: 'd e' });
+});
+
+/** A directory with a program in it and what that needs. */
+function jail(program: string): string {
+  const root = fs.mkdtempSync(path.join(os.tmpdir(), 'postern-jail-'));
+  fs.chmodSync(root, 0o755);
+  const needed = execFileSync('ldd', [program], { encoding: 'latin1' }).match(/\/\S+/g) ?? [];
+  for (const file of [program, ...needed]) {
+    fs.mkdirSync(path.dirname(`${root}${file}`), { recursive: true });
+    fs.copyFileSync(file, `${root}${file}`);
+  }
+  fs.mkdirSync(`${root}/inside`);
+  return root;
+}
+
+test('a root directory of its own, while ours stays', { skip: isRoot ? false : 'only root changes the root directory' }, async () => {
+  const root = jail('/bin/pwd');
+  try {
+    const before = process.cwd();
+    const inJail = (within?: string) => run(['/bin/pwd', '-P'], { root, directory: within });
+    const [top, inside, missing] = [await inJail(), await inJail('/inside'), await inJail('/outside')];
+    assert.deepEqual([top, inside], [{ output: '/ ' }, { output: '/inside ' }]);
+    assert.ok('failure' in missing && missing.failure.dsn === '4.3.0');
+    assert.deepEqual([process.cwd(), fs.existsSync(root), fs.existsSync('/inside'), (await fs.promises.stat(root)).isDirectory()], [before, true, false, true]);
+    const none = await run(['/bin/pwd'], { root: `${root}/none` });
+    assert.ok('failure' in none && none.failure.dsn === '4.3.0');
+  } finally {
+    fs.rmSync(root, { recursive: true });
+  }
 });

@@ -13,6 +13,7 @@ import { constants } from 'node:os';
 import { asUser } from '../host/identity.ts';
 import { errorText } from '../host/libc.ts';
 import { makePipe } from '../host/pipes.ts';
+import { insideRoot } from '../host/process.ts';
 import type { Log } from '../log/log.ts';
 import { dsnValid, exitStatus, splitDsn } from '../message/dsn.ts';
 import { printable } from '../text/ascii.ts';
@@ -23,6 +24,8 @@ export interface Command {
   /** Words to execute as they are (pipe), or a text as in an alias file (local): run without a shell if it needs none. */
   readonly run: { readonly argv: readonly string[] } | { readonly text: string; readonly shell: string };
   readonly rights: Rights;
+  /** Root directory, entered before the working directory; absent: the mail system's. Only root can change it. */
+  readonly root?: string | undefined;
   /** Working directory; absent: the mail system's. */
   readonly directory?: string | undefined;
   readonly environment: Readonly<Record<string, string>>;
@@ -79,6 +82,7 @@ class Run {
   }
 
   async deliver(message: AsyncIterable<Buffer>): Promise<CommandOutcome> {
+    this.#checkRoot();
     this.#checkDirectory();
     const ended = await this.#run(message);
     const { output } = ended;
@@ -95,7 +99,7 @@ class Run {
     if (status === 0) return { output };
     if (dsnValid(output) > 0) {
       const { status: dsn, text } = splitDsn('5.3.0', output);
-      return fail(dsn.startsWith('2') ? '5.3.0' : dsn, text, text);
+      return fail(dsn, text, text);
     }
     const meaning = exitStatus(status);
     const known = status >= 64 && status <= 78;
@@ -103,15 +107,27 @@ class Run {
     return fail(meaning.status, text, output || meaning.text);
   }
 
+  #checkRoot(): void {
+    const { root } = this.#command;
+    if (root === undefined) return;
+    try {
+      insideRoot(root, () => undefined);
+    } catch (error) {
+      this.#log.warning(`chroot(${root}): ${errorText(error)}`);
+      throw new DeliveryFailure({ dsn: '4.3.0', text: exitStatus(75).text, diagnostic: { type: 'x-unix', text: exitStatus(75).text } });
+    }
+  }
+
   /** As that user, because the process that would say so is not there yet. */
   #checkDirectory(): void {
-    const { directory, rights } = this.#command;
+    const { directory, rights, root } = this.#command;
     if (directory === undefined) return;
+    const inside = <T>(work: () => T): T => (root === undefined ? work() : insideRoot(root, work));
     try {
-      asUser(rights, () => {
+      inside(() => asUser(rights, () => {
         if (!fs.statSync(pathBytes(directory)).isDirectory()) throw Object.assign(new Error(), { code: 'ENOTDIR', errno: -constants.errno.ENOTDIR });
         fs.accessSync(pathBytes(directory), fs.constants.X_OK);
-      });
+      }));
     } catch (error) {
       this.#log.warning(`cannot change directory to "${directory}" for uid=${rights.uid} gid=${rights.gid}: ${errorText(error)}`);
       throw new DeliveryFailure({ dsn: '4.3.0', text: exitStatus(75).text, diagnostic: { type: 'x-unix', text: exitStatus(75).text } });
@@ -160,12 +176,15 @@ class Run {
   }
 
   #spawn(argv: string[], input: number, output: number): ChildProcess {
-    const { rights, directory, environment } = this.#command;
-    const env: Record<string, string> = { PATH: commandPath };
+    const { rights, root, directory, environment } = this.#command;
+    const env: Record<string, string> = {};
     for (const [name, value] of Object.entries(environment)) env[name] = nativeText(value) ?? '';
+    // Whatever export_environment says.
+    env['PATH'] = commandPath;
     const own = process.getuid!() !== 0 ? {} : { uid: rights.uid, gid: rights.gid };
     const argv0 = argv[0] === shell ? { argv0: 'sh' } : {};
-    return spawn(argv[0]!, argv.slice(1), { ...own, ...argv0, cwd: directory, env, detached: true, stdio: [input, output, output] });
+    const start = (): ChildProcess => spawn(argv[0]!, argv.slice(1), { ...own, ...argv0, cwd: directory, env, detached: true, stdio: [input, output, output] });
+    return root === undefined ? start() : insideRoot(root, start);
   }
 
   /** Give it the message, listen to what it says, wait for its end: all within the time limit. */
@@ -194,6 +213,7 @@ class Run {
       };
       const timer = setTimeout(() => {
         late = ended === undefined;
+        if (late) this.#log.warning(stdin.writableFinished ? 'pipe_command_read: read time limit exceeded' : 'pipe_command_write: write time limit exceeded');
         this.#kill(child);
         // What the offspring still holds open is not waited for.
         stdin.destroy();

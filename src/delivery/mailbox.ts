@@ -64,6 +64,8 @@ export interface MailboxTarget {
   readonly accept?: (status: fs.Stats) => Failure | undefined;
   /** The delivery's name (delivery-key.ts); absent: it is not known again. */
   readonly key?: string | undefined;
+  /** Told where in the file the message begins, before it is written. */
+  readonly begins?: ((offset: number) => void) | undefined;
 }
 
 /** Mailboxes whose broken locks are remembered. */
@@ -207,6 +209,7 @@ async function write(opened: OpenedFile, target: MailboxTarget, message: Message
   // Half a message is left where the power went: ours must not become a part of it.
   const isTorn = regular && key !== undefined && !endsLine({ path, rights, fd: opened.fd }, before);
   const start = isTorn ? before + torn.length : before;
+  target.begins?.(start);
   if (regular && key !== undefined) dotlock?.note(`${key} ${start}`);
   try {
     if (isTorn) asUser(target.writeAs, () => writeAll(opened.fd, torn));

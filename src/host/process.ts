@@ -3,10 +3,10 @@
  *
  * Errors carry `code`. prctl settings concern the calling thread, and what that thread spawns inherits them.
  */
-import { readdirSync, readFileSync, statfsSync } from 'node:fs';
+import { closeSync, constants, openSync, readdirSync, readFileSync, stat, statfsSync } from 'node:fs';
 import { bind, cText, check } from './libc.ts';
 import { isOpen, setCloseOnExec } from './descriptors.ts';
-import { constants } from 'node:os';
+import { constants as osConstants } from 'node:os';
 
 const prctl = bind('int prctl(int option, ulong a, ulong b, ulong c, ulong d)');
 const prctlText = bind('int prctl(int option, const void *text, ulong b, ulong c, ulong d)');
@@ -20,7 +20,7 @@ const rawChroot = bind('int chroot(const void *path)');
  * call it after becoming that user.
  */
 export function dieWithParent(signal: NodeJS.Signals, expectedParent: number): boolean {
-  check(prctl(options.parentDeathSignal, constants.signals[signal], 0, 0, 0), 'prctl');
+  check(prctl(options.parentDeathSignal, osConstants.signals[signal], 0, 0, 0), 'prctl');
   return process.ppid === expectedParent;
 }
 
@@ -50,6 +50,48 @@ export function changeRoot(path: string): void {
   check(rawChroot(cText(path)), 'chroot', path);
   process.chdir('/');
   rootChanged = true;
+}
+
+const fchdir = bind('int fchdir(int directory)');
+const unshare = bind('int unshare(int flags)');
+const ownFileSystemView = 0x200; // CLONE_FS
+let isApart = false;
+
+/**
+ * Run SYNCHRONOUS work with `path` as the root and working directory of this thread, for what it spawns; needs root's rights. The
+ * threads of the pool stay outside. Throws what chroot(2) says; if there is no way back, the process ends at once.
+ */
+export function insideRoot<T>(path: string, work: () => T): T {
+  standApart();
+  const root = openSync('/', constants.O_RDONLY | constants.O_DIRECTORY);
+  const place = openSync('.', constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    check(rawChroot(cText(path)), 'chroot', path);
+    process.chdir('/');
+    return work();
+  } finally {
+    comeOut(root, place);
+  }
+}
+
+/** The pool's threads must be there before: later ones would be born with this thread's view. */
+function standApart(): void {
+  if (isApart) return;
+  stat('/', () => undefined);
+  check(unshare(ownFileSystemView), 'unshare');
+  isApart = true;
+}
+
+function comeOut(root: number, place: number): void {
+  try {
+    check(fchdir(root), 'fchdir');
+    check(rawChroot(cText('.')), 'chroot');
+    check(fchdir(place), 'fchdir');
+  } catch {
+    process.abort();
+  }
+  closeSync(root);
+  closeSync(place);
 }
 
 /** Is this process in a chroot jail of its own making? Then paths from before lead nowhere, or to something else. */

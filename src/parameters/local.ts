@@ -9,7 +9,7 @@ export const localParameters = {
   allow_mail_to_commands: { kind: 'str', default: 'alias, forward' },
   allow_mail_to_files: { kind: 'str', default: 'alias, forward' },
   allow_min_user: { kind: 'bool', default: 'no' },
-  biff: { kind: 'bool', default: 'yes', notYetUsed: true },
+  biff: { kind: 'bool', default: 'yes' },
   command_execution_directory: { kind: 'raw', default: '', since: '2.2' },
   command_expansion_filter: { kind: 'str', default: '1234567890!@%-_=+:,./abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ', minLength: 1 },
   command_time_limit: { kind: 'time', default: '1000s', min: 1 },

@@ -11,7 +11,7 @@ import { attributeName, sendOption, traceFlag } from '../../message/envelope-nam
 import { dsnNotify } from '../../message/dsn.ts';
 import { recordType } from '../../message/record.ts';
 import { isAscii } from '../../text/ascii.ts';
-import { foldCase, isUtf8 } from '../../text/utf8.ts';
+import { isUtf8 } from '../../text/utf8.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { mappedEnvelope, type BccSearch } from './address-maps.ts';
 import type { CleanupContext } from './context.ts';
@@ -113,7 +113,7 @@ async function expanded(context: CleanupContext, state: MessageState, address: s
 function put(context: CleanupContext, state: MessageState, address: string, original: string, wishes: RecipientWishes): void {
   const { view } = context;
   const key = view.enable_original_recipient ? `${wishes.dsnOrcpt}\n${wishes.dsnNotify}\n${original}\n${address}` : address;
-  if (!isNew(state.duplicates, foldCase(key), view.duplicate_filter_limit)) return;
+  if (!isNew(state.duplicates, key, view.duplicate_filter_limit)) return;
   if (wishes.dsnNotify) state.attribute(attributeName.dsnNotify, wishes.dsnNotify);
   if (wishes.dsnOrcpt !== '') state.attribute(attributeName.dsnOrcpt, wishes.dsnOrcpt);
   if (state.reported.length < reportLimit)

@@ -70,11 +70,16 @@ async function deliverMailboxFile(work: Work, from: Position, user: User): Promi
   const position = view.frozen_delivered_to ? here : { ...here, delivered: here.recipient.address };
   const path = view.home_mailbox === '' ? `${view.mail_spool_directory}/${position.user}` : `${user.home}/${view.home_mailbox}`;
   const openAs = view.home_mailbox === '' ? spoolRights(view.mail_spool_directory, user) : user;
+  let start = 0;
   const failure = await mailboxes.append({
+    begins: (offset) => { start = offset; },
     path, openAs, writeAs: user, owner: openAs.uid === user.uid ? undefined : user, locks,
     sizeLimit: view.mailbox_size_limit, otherwise: '5.2.0', accept: (status) => refuse(work, path, user, status), key: deliveryKey(work.request, here.recipient),
   }, () => copyFor(work, position, mailboxForm, deliveredHeader.file));
-  if (failure === undefined) return sent(work, position, { text: 'delivered to mailbox' });
+  if (failure === undefined) {
+    work.settings.biff?.tell(user.name ?? position.user, start, work.log);
+    return sent(work, position, { text: 'delivered to mailbox' });
+  }
   return failed(work, position, { ...failure, text: `cannot update mailbox ${path} for user ${position.user}. ${failure.text}` });
 }
 

@@ -16,10 +16,11 @@ import type { Tools } from '../../server/daemon.ts';
 import { openMaps, type Maps } from '../../tables/maps.ts';
 import { tableContext } from '../../tables/table.ts';
 import { parseNameMask, type NameTable } from '../../text/name-mask.ts';
+import { Biff } from './biff.ts';
 
 export const localParameters = [
   ...lockParameters,
-  'alias_maps', 'allow_mail_to_commands', 'allow_mail_to_files', 'cleanup_service_name', 'command_execution_directory',
+  'alias_maps', 'allow_mail_to_commands', 'allow_mail_to_files', 'biff', 'cleanup_service_name', 'command_execution_directory',
   'command_expansion_filter', 'command_time_limit', 'default_privs', 'double_bounce_sender', 'duplicate_filter_limit',
   'enable_original_recipient', 'execution_directory_expansion_filter', 'expand_owner_alias', 'export_environment', 'fallback_transport',
   'fallback_transport_maps', 'forward_expansion_filter', 'forward_path', 'frozen_delivered_to', 'home_mailbox', 'line_length_limit',
@@ -59,6 +60,8 @@ export interface LocalSettings {
   readonly mailboxes: Mailboxes;
   readonly maildirs: Maildirs;
   readonly locks: MailboxLocks;
+  /** Undefined: nobody is told of new mail. */
+  readonly biff: Biff | undefined;
   /** default_privs: who runs the commands and writes the files of root's aliases. */
   readonly defaultRights: Rights;
   readonly environment: Readonly<Record<string, string>>;
@@ -89,6 +92,7 @@ export function localSettings(tools: Tools): LocalSettings {
     mailboxes: new Mailboxes(tools.log, lockPatience(view, now)),
     maildirs: new Maildirs(tools.log, now),
     locks: locksOf(tools, view),
+    biff: view.biff ? new Biff() : undefined,
     defaultRights: defaultRights(view, tools.config.directory),
     environment: exportedEnvironment(view.export_environment),
     commandsFrom: mask('allow_mail_to_commands', expansionNames, view),

@@ -22,6 +22,8 @@ export interface PipeAttributes {
   /** Flag q: quoted local parts. */
   readonly quote: boolean;
   readonly rights: Rights;
+  /** Root directory of the command. */
+  readonly root: string | undefined;
   readonly directory: string | undefined;
   readonly nullSender: string;
   /** Bytes; 0: no limit. */
@@ -48,7 +50,6 @@ export function pipeAttributes(row: MasterRow, system: MailSystem): PipeAttribut
     argv = [word.slice(equals + 1), ...row.args.slice(index + 1)];
     break;
   }
-  if (values.has('chroot')) throw new ConfigurationError('chroot= command-line attribute is not supported', row, 'let the command change its root directory itself, or take the attribute out');
   const flags = values.get('flags') ?? '';
   const has = (flag: string): boolean => flags.includes(flag);
   return {
@@ -58,6 +59,7 @@ export function pipeAttributes(row: MasterRow, system: MailSystem): PipeAttribut
     },
     final: has('X'), foldUser: has('u'), foldHost: has('h'), quote: has('q'),
     rights: rightsOf(values.get('user')!, row, system),
+    root: values.get('chroot'),
     directory: values.get('directory'),
     nullSender: values.get('null_sender') ?? 'MAILER-DAEMON',
     sizeLimit: Number(values.get('size') ?? 0),

@@ -114,7 +114,6 @@ const broken: [name: string, args: string, want: RegExp][] = [
   ['the mail owner', 'user=mail argv=/bin/true', /^error: user= command-line attribute specifies mail system owner mail \(/],
   ['nobody known', 'user=no-such-user argv=/bin/true', /^error: get_service_attr: unknown username: no-such-user/],
   ['no known group', 'user=games:no-such-group argv=/bin/true', /^error: get_service_attr: unknown group: no-such-group/],
-  ['chroot', 'user=games chroot=/x argv=/bin/true', /^error: chroot= command-line attribute is not supported/],
 ];
 
 for (const [name, args, want] of broken) {

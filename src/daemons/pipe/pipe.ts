@@ -111,8 +111,8 @@ class PipeAgent {
       sender: senderOf(request, attributes), originalRecipient: this.#tools.originalTo ? originalAddress : '', delivered: address,
     };
     const message = messageCopy(content(), attributes.form, addresses, this.#tools.now());
-    const { rights, directory } = attributes;
-    return runCommand({ run: { argv }, rights, directory, environment, timeLimit, agent: 'pipe' }, message, log);
+    const { rights, root, directory } = attributes;
+    return runCommand({ run: { argv }, rights, root, directory, environment, timeLimit, agent: 'pipe' }, message, log);
   }
 
   #success(output: string): Report {
