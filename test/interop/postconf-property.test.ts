@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { parameterNames, cardOf } from '../../src/parameters/parameters.ts';
 import { earlier, noRealPostconf, PostconfPair } from '../postconf-pair.ts';
 
-const isOld = (name: string): boolean => cardOf(name)!.kind === 'str' && Number((cardOf(name)!.since ?? '3.0').split('.')[1]) < 8;
+const isOld = (name: string): boolean => cardOf(name)!.kind === 'str' && cardOf(name)!.ours !== true && Number((cardOf(name)!.since ?? '3.0').split('.')[1]) < 8;
 
 /** Text parameters that any text may be set to, an old name, and one whose value nobody expands. */
 const names = [
