@@ -33,7 +33,7 @@ const templates: readonly (readonly [file: string, text: string, names: (text: s
 // read('connect_timeout') is smtp_connect_timeout and lmtp_connect_timeout.
 function clientNames(text: string): string[] {
   const renamed = new Map([...text.matchAll(/\['(\w+)', '(lhlo_\w+|discard_lhlo_\w+)'\]/g)].map((match) => [match[1]!, match[2]!]));
-  return [...text.matchAll(/\bread\('(\w+)'\)/g)].flatMap(([, suffix]) => [`smtp_${suffix}`, `lmtp_${renamed.get(suffix!) ?? suffix}`]);
+  return [...text.matchAll(/\b(?:read|mask)\('(\w+)'\)/g)].flatMap(([, suffix]) => [`smtp_${suffix}`, `lmtp_${renamed.get(suffix!) ?? suffix}`]);
 }
 
 /** The text of every file that could read a parameter, without comments. */
