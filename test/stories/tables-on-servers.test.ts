@@ -159,7 +159,8 @@ additional_conditions = and status = 'paid'
 hosts = inet:127.0.0.1:${one.port} inet:127.0.0.1:${two.port}
 retry_interval = 1
 `);
-    return `mydestination = home.test
+    return `notify_classes =
+mydestination = home.test
 alias_maps = proxy:mysql:${directory}/etc/mxaliases.cf
 local_recipient_maps = $alias_maps
 transport_maps = inline:{{sink.test = smtp:[127.0.0.1]:${sinkPort}}}
