@@ -11,7 +11,7 @@ import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { desk, sharedReads, taken } from './reading.ts';
 import { descriptorOf } from './sockets.ts';
-import { node, type Ends, type Handle, type WriteRequest } from './tcp-handle.ts';
+import { node, type Ends, type Handle, type Owner, type WriteRequest } from './tcp-handle.ts';
 
 type Listener = (...values: any[]) => void;
 type Written = Buffer | string;
@@ -23,6 +23,15 @@ const endOfFile = -4095;
 function readSome(this: Handle): void {
   this.owner.arrived(node!.state[node!.atRead]!);
 }
+
+/** A handle that is closed outlives many young collections, and whatever it points to lives as long: it points to nothing then. */
+function closed(this: Handle): void {
+  const { owner } = this;
+  this.owner = nobody;
+  owner.closed();
+}
+
+const nobody: Owner = { arrived: nothing, written: nothing, closed: nothing };
 
 function writeDone(this: WriteRequest, status: number): void {
   this.owner.written(this.length, status);
@@ -169,7 +178,7 @@ export class LeanSocket implements PeerSocket {
   #close(): void {
     this.#isOver = true;
     this.#reading = false;
-    this.#handle.close(() => this.#closed());
+    this.#handle.close(closed);
   }
 
   /** Node's own kind of socket takes this one's place: this one hears and writes nothing more. Its reads begin when it is listened to. */
@@ -265,7 +274,8 @@ export class LeanSocket implements PeerSocket {
     else queueMicrotask(left);
   }
 
-  #closed(): void {
+  /** For the handle alone: it is closed. */
+  closed(): void {
     for (const left of this.#emptied.splice(0)) left();
     this.#emit('close');
     this.#listeners = [];

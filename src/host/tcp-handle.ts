@@ -7,6 +7,7 @@
 export interface Owner {
   arrived(length: number): void;
   written(length: number, status: number): void;
+  closed(): void;
 }
 
 export interface WriteRequest { oncomplete: (this: WriteRequest, status: number) => void; owner: Owner; length: number; kept: unknown }
@@ -28,7 +29,7 @@ export interface Handle {
   setNoDelay(on: boolean): number;
   connect(request: ConnectRequest, address: string, port: number): number;
   connect6(request: ConnectRequest, address: string, port: number): number;
-  close(closed: () => void): void;
+  close(closed: (this: Handle) => void): void;
 }
 export interface ConnectRequest { oncomplete: (status: number) => void }
 

@@ -17,6 +17,7 @@ import { ServiceTrouble } from './service.ts';
 import { attribute, decode, encode } from './shape.ts';
 import { TrunkSession, type Adoption, type MessageTrunk } from './trunk-session.ts';
 import { FrameCutter, FrameFields, toClient, toServer, type Name } from './trunk-wire.ts';
+import { SteadyMap, SteadySet } from '../text/steady.ts';
 
 /** Names in stock, wanted again as they are used: at first, and at most when the stock has run out again and again. */
 const stockSize = 16;
@@ -50,8 +51,8 @@ export class Trunk implements MessageTrunk {
   readonly #socket: net.Socket;
   readonly #cutter = new FrameCutter(answerLimit);
   readonly #stock: Name[] = [];
-  readonly #unanswered = new Map<number, TrunkSession>();
-  readonly #open = new Set<TrunkSession>();
+  readonly #unanswered = new SteadyMap<number, TrunkSession>();
+  readonly #open = new SteadySet<TrunkSession>();
   #settle!: { resolve: () => void; reject: (trouble: Error) => void };
   #greeting: string | undefined = '';
   #serial = 0;

@@ -9,6 +9,7 @@ import type net from 'node:net';
 import { deliverService, type DeliveryReply, type DeliveryRequest } from './deliver.ts';
 import { decodeReply, encodeRequest, FrameReader, FrameWriter, greetingShape, retirement } from './deliver-frames.ts';
 import { decode, ShapeTrouble } from './shape.ts';
+import { SteadyMap } from '../text/steady.ts';
 
 /** A request that waits for its answer. */
 export interface Job {
@@ -49,7 +50,7 @@ export class AgentConnection {
   readonly #socket: net.Socket;
   readonly #owner: ConnectionOwner;
   readonly #limits: { readonly timeout: number; readonly idle: number };
-  readonly #asked = new Map<number, Asked>();
+  readonly #asked = new SteadyMap<number, Asked>();
   readonly #reader = new FrameReader();
   readonly #writer: FrameWriter;
   readonly #timer: NodeJS.Timeout;

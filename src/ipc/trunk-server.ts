@@ -16,6 +16,7 @@ import { TurnWriter } from './turn-writer.ts';
 import {
   eachRecord, FrameCutter, frameLimit, frameString, nameString, readMessage, toClient, toServer, uint32, type Name, type WholeMessage,
 } from './trunk-wire.ts';
+import { SteadyMap } from '../text/steady.ts';
 
 /** Names that one trunk may hold at a time. */
 const nameLimit = 20_000;
@@ -50,8 +51,8 @@ export class TrunkConversation {
   readonly #log: Log;
   readonly #registry: TrunkRegistry;
   readonly #number: number;
-  readonly #names = new Map<number, NameReservation>();
-  readonly #sessions = new Map<number, CleanupSession | undefined>();
+  readonly #names = new SteadyMap<number, NameReservation>();
+  readonly #sessions = new SteadyMap<number, CleanupSession | undefined>();
   readonly #cutter = new FrameCutter(frameLimit);
   #lastName = 0;
   #closed = false;

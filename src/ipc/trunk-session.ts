@@ -35,6 +35,8 @@ type Phase = 'gathering' | 'leaving' | 'alone' | 'waiting' | 'sent' | 'over';
 
 export class TrunkSession implements CleanupSession {
   readonly queueId: string;
+  /** See SteadySet. */
+  seat = -1;
   readonly #trunk: MessageTrunk;
   readonly #options: CleanupOptions;
   readonly #name: Name;

@@ -17,6 +17,7 @@ import { openPlace, type PlaceReader } from './journal/reader.ts';
 import type { Spare } from './journal/spares.ts';
 import type { QueuePaths } from './queue-paths.ts';
 import { QueueTrouble, type OpenOptions, type QueueName } from './store.ts';
+import { SteadyMap } from '../text/steady.ts';
 
 export interface Resident {
   readonly queueId: string;
@@ -91,7 +92,7 @@ export function copyMarks(image: Buffer, recipients: readonly number[], path: st
 }
 
 export class ResidentMap {
-  readonly #residents = new Map<string, Resident>();
+  readonly #residents = new SteadyMap<string, Resident>();
   readonly #tools: SettleTools;
 
   constructor(tools: SettleTools) {

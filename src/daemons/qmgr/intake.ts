@@ -10,6 +10,7 @@ import { Feeder, type Candidate } from './feeder.ts';
 import { Line } from './line.ts';
 import { isProbe, type ActiveMessage } from './message.ts';
 import type { QueueFiles, TakenFile } from './queue-files.ts';
+import { SteadyMap } from '../../text/steady.ts';
 
 /** Milliseconds for which files are looked at in one turn of the event loop, and how many at most. */
 const feedTime = 5;
@@ -23,7 +24,7 @@ const recoverPause = 1_000;
 export class ActiveQueue {
   again = 0;
   probes = 0;
-  readonly #messages = new Map<string, ActiveMessage>();
+  readonly #messages = new SteadyMap<string, ActiveMessage>();
 
   get size(): number {
     return this.#messages.size;

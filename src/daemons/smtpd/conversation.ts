@@ -42,6 +42,8 @@ const freshState = (client: Client, log: Log): AccessState => ({
 type Answers = { readonly [V in Question['verb']]: (conversation: Conversation, question: Asked<V>) => MaybePromise<Verdict> };
 
 export class Conversation {
+  /** See SteadySet. */
+  seat = -1;
   /** Who answers what the machine asks. */
   static readonly #answers: Answers = {
     CONNECT: (conversation) => conversation.#connect(),

@@ -17,6 +17,7 @@ import type { EditReply } from './refusal-text.ts';
 import type { SaslService } from './sasl.ts';
 import type { ServerTls } from './tls.ts';
 import type { OwnName } from './transaction.ts';
+import type { SteadySet } from '../../text/steady.ts';
 
 export interface Hall extends Audience {
   readonly policy: Policy;
@@ -47,7 +48,7 @@ export interface Hall extends Audience {
   /** For bad times (`stress`). Absent: these are they. */
   readonly underStress?: Hall;
   /** Those here that began before the times became bad. */
-  readonly unhurried?: Set<Conversation>;
+  readonly unhurried?: SteadySet<Conversation>;
   isMalformed(sender: string, address: string): MaybePromise<boolean>;
   /** See probe-sender.ts. */
   readonly probeSender?: ProbeSenderOf;

@@ -47,6 +47,7 @@ import { unknownClient } from './other-client.ts';
 import { ServerTls, type TlsLevel } from './tls.ts';
 import { dependsOnStress } from './stress.ts';
 import { familiesOf, openUpstreamProxy, turnAway, type AskProxy, type ProxiedEnds } from './upstream-proxy.ts';
+import { SteadySet } from '../../text/steady.ts';
 
 /** Parameters whose values the protocol machine takes by the same name. */
 const machineParameters = [
@@ -93,7 +94,7 @@ function open(tools: Tools): Promise<Service> {
   const bad = { ...tools, config: tools.config.withOverrides([['stress', 'yes']]) };
   const underStress = dependsOnStress(tools.config, bad.config, policyParameters) ? openHall(bad, context, dns, hosts, tls, sasl)
     : { ...calm, settings: machineSettings(bad, context, tls.level) };
-  const unhurried = new Set<Conversation>();
+  const unhurried = new SteadySet<Conversation>();
   const hall: Hall = { ...calm, underStress, unhurried };
   const serve = (session: Session<PeerSocket>, client: Client): Promise<void> => {
     const conversation = new Conversation(session, client, session.stress ? underStress : hall);

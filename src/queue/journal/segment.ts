@@ -9,6 +9,7 @@ import { aligned, batchAlignment, entryAlignment, entryStatus, type Life } from 
 import { journalDirectory } from './directory.ts';
 import type { Place } from './place.ts';
 import { segmentHeadLength } from './segment-head.ts';
+import { SteadyMap } from '../../text/steady.ts';
 
 const statusBytes = { gone: Buffer.from([entryStatus.gone]), dropped: Buffer.from([entryStatus.dropped]) } as const;
 
@@ -38,7 +39,7 @@ export class Segment {
   end = segmentHeadLength;
   sequence = 0;
   /** What is wanted, by the offset of its image, oldest first. */
-  readonly live = new Map<number, Place>();
+  readonly live = new SteadyMap<number, Place>();
   /** The lock is on this one. */
   readonly marks: number;
   #log = -1;
