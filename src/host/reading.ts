@@ -6,6 +6,7 @@
  * comes, as ever. A slice that is kept keeps its block, at most `blockSize` bytes.
  */
 import net from 'node:net';
+import { madeOutside } from './outside.ts';
 
 const deskSize = 64 << 10;
 const blockSize = 64 << 10;
@@ -19,7 +20,10 @@ let used = 0;
 
 /** The first `length` bytes on the desk, taken off it. */
 export function taken(length: number): Buffer {
-  if (length > largeRead) return Buffer.from(desk.subarray(0, length));
+  if (length > largeRead) {
+    madeOutside(length);
+    return Buffer.from(desk.subarray(0, length));
+  }
   if (used + length > blockSize) {
     block = Buffer.allocUnsafeSlow(blockSize);
     used = 0;

@@ -67,6 +67,34 @@ test('records are the same however the content is cut', () => {
   }));
 });
 
+/** The same by another way: line by line. */
+function oneByOne(content: string, lineLimit: number, replaceStray: boolean): string[] {
+  const lines = content.split('\n');
+  const last = lines.pop()!;
+  const list = lines.map((line) => line.replace(/\r$/, ''));
+  const kept = [...list, ...(last === '' ? [] : [last])].map((line) => (replaceStray ? line.replaceAll('\r', ' ') : line));
+  return kept.flatMap((line) => {
+    const found: string[] = [];
+    for (; line.length >= lineLimit; line = line.slice(lineLimit)) found.push(`L${line.slice(0, lineLimit)}`);
+    return [...found, `N${line}`];
+  });
+}
+
+test('records are those of the lines, one by one', () => {
+  fc.assert(fc.property(text, cuts, fc.integer({ min: 1, max: 300 }), fc.boolean(), (content, places, lineLimit, replaceStray) => {
+    const records = new ContentRecords({ lineEnd: 'crlf', lineLimit, replaceStray });
+    const got = [...pieces(Buffer.from(content, 'latin1'), places).map((piece) => Buffer.from(records.records(piece))), records.end()];
+    assert.deepEqual(shown(got), oneByOne(content, lineLimit, replaceStray));
+  }), { numRuns: 500 });
+});
+
+test('more short lines than are copied at once', () => {
+  const line = 'abc\r\n';
+  const records = new ContentRecords({ lineEnd: 'crlf' });
+  assert.deepEqual(shown([Buffer.from(records.records(Buffer.from(line.repeat(10_000))))]), Array(10_000).fill('Nabc'));
+  assert.equal(records.length, 40_000);
+});
+
 test('content comes back from its records, however they are cut', () => {
   fc.assert(fc.property(text, cuts, fc.integer({ min: 1, max: 300 }), fc.constantFrom('\n', '\r\n'), (content, places, lineLimit, lineEnd) => {
     const lines = Buffer.from(content.replaceAll('\r\n', '\n'), 'latin1');

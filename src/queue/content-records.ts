@@ -24,6 +24,10 @@ const defaultLineLimit = 2048;
 const longestHead = 5;
 const deskRoom = 256 << 10;
 const nothing = Buffer.alloc(0);
+/** The length of a line up to here is one byte in a record's head. */
+const shortLength = 0x80;
+/** Lengths of short lines that are yet to be copied. */
+const lengths = new Uint8Array(4096);
 
 /** Where records are made. Room for the worst case is twice what is usual, so it is not given away; nobody keeps it over a wait. */
 let shared: Buffer = nothing;
@@ -34,13 +38,25 @@ function desk(room: number): Buffer {
   return shared;
 }
 
+/** The bytes from the multiple of four at or before the first one on, four at a time, as far as they go. */
+function wordsOf({ buffer, byteOffset, length }: Buffer): Int32Array {
+  const start = byteOffset & ~3;
+  return new Int32Array(buffer, start, (byteOffset + length - start) >> 2);
+}
+
+/** Is one of four bytes up to CR? May say yes when there is none, never no when there is one. */
+function hasControl(word: number): boolean {
+  return ((word - 0x0e0e0e0e) & ~word & 0x80808080) !== 0;
+}
+
 export class ContentRecords {
   /** Bytes of content so far, a line end counting as one. */
   length = 0;
   readonly #strip: boolean;
   readonly #limit: number;
+  readonly #short: number;
   readonly #replaceStray: boolean;
-  /** Are there stray CRs in what is being worked on? Rare, so looked for once per chunk. */
+  /** Are there stray CRs in what is being worked on? Rare, so looked for before anything is copied. */
   #stray = false;
   /** The line that has no end yet: always less than the limit, but for a CR that may belong to its end. */
   #partial: Buffer = nothing;
@@ -50,6 +66,7 @@ export class ContentRecords {
   constructor({ lineEnd, lineLimit = defaultLineLimit, replaceStray = false }: ContentRecordsOptions) {
     this.#strip = lineEnd === 'crlf';
     this.#limit = lineLimit;
+    this.#short = Math.min(shortLength, lineLimit);
     this.#replaceStray = replaceStray;
   }
 
@@ -70,12 +87,76 @@ export class ContentRecords {
   }
 
   #records(input: Buffer, out: Buffer, put: number): number {
-    this.#stray = this.#replaceStray && this.#hasStray(input);
+    return this.#strip ? this.#crlfRecords(input, out, put) : this.#lfRecords(input, out, put);
+  }
+
+  // The head of a short line is as long as the CRLF that goes, so that lines in a row are copied in one go, and heads put where the line
+  // ends are. One pass over the bytes finds line ends and stray CRs: quicker than two searches for each line, as lines are short.
+  #crlfRecords(input: Buffer, out: Buffer, put: number): number {
+    const [short, replaceStray, last] = [this.#short, this.#replaceStray, input.length - 1];
+    let [run, count, at, isStray] = [0, 0, 0, false];
+    const words = wordsOf(input);
+    const before = input.byteOffset & 3;
+    for (let i = 0; i <= last; i++) {
+      if (((i + before) & 3) === 0) {
+        let word = (i + before) >> 2;
+        while (word < words.length && !hasControl(words[word]!)) word++;
+        i = word * 4 - before;
+        if (i > last) break;
+      }
+      const byte = input[i]!;
+      if (byte > cr) continue;
+      if (byte === cr) {
+        if (replaceStray && i < last && input[i + 1] !== lf) isStray = true;
+        continue;
+      }
+      if (byte !== lf) continue;
+      const length = i - 1 - at;
+      const isShort = length >= 0 && length < short && input[i - 1] === cr && !isStray;
+      if (isShort) {
+        lengths[count++] = length;
+        at = i + 1;
+        if (count < lengths.length) continue;
+      }
+      put = this.#run(input, run, at, count, out, put);
+      if (!isShort) {
+        this.#stray = isStray;
+        put = this.#line(input, at, i, out, put);
+        at = i + 1;
+      }
+      [run, count, isStray] = [at, 0, false];
+    }
+    put = this.#run(input, run, at, count, out, put);
+    this.#stray = isStray;
+    return this.#rest(input, at, out, put);
+  }
+
+  /** So many short lines, which end with CRLF each. */
+  #run(input: Buffer, run: number, end: number, count: number, out: Buffer, put: number): number {
+    if (count === 0) return put;
+    input.copy(out, put + 2, run, end - 2);
+    for (let line = 0; line < count; line++) {
+      const length = lengths[line]!;
+      out[put] = recordType.normal;
+      out[put + 1] = length;
+      put += length + 2;
+    }
+    this.length += end - run - count;
+    this.#open = false;
+    return put;
+  }
+
+  #lfRecords(input: Buffer, out: Buffer, put: number): number {
+    this.#stray = this.#replaceStray && input.includes(cr);
     let at = 0;
     for (let end = input.indexOf(lf); end >= 0; end = input.indexOf(lf, at)) {
       put = this.#line(input, at, end, out, put);
       at = end + 1;
     }
+    return this.#rest(input, at, out, put);
+  }
+
+  #rest(input: Buffer, at: number, out: Buffer, put: number): number {
     const rest = this.#beyond(input, at, out, put);
     this.#partial = rest.at < input.length ? Buffer.from(input.subarray(rest.at)) : nothing;
     return rest.put;
@@ -100,7 +181,7 @@ export class ContentRecords {
   #line(input: Buffer, at: number, end: number, out: Buffer, put: number): number {
     if (this.#strip && end > at && input[end - 1] === cr) end--;
     const length = end - at;
-    if (length < 0x80 && length < this.#limit) {
+    if (length < this.#short) {
       out[put] = recordType.normal;
       out[put + 1] = length;
       if (length > 0) this.#copy(input, at, end, out, put + 2);
@@ -134,12 +215,6 @@ export class ContentRecords {
     const after = put + input.copy(out, put, at, end);
     if (this.#stray) for (let i = put; i < after; i++) if (out[i] === cr) out[i] = space;
     return after;
-  }
-
-  #hasStray(input: Buffer): boolean {
-    if (!this.#strip) return input.includes(cr);
-    for (let at = input.indexOf(cr); at >= 0; at = input.indexOf(cr, at + 1)) if (input[at + 1] !== lf) return true;
-    return false;
   }
 }
 

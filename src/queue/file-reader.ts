@@ -20,7 +20,7 @@ const chunkSize = 64 << 10;
 interface Desk { readonly read: Buffer; readonly decoded: Buffer }
 
 const deskSize = 128 << 10;
-const desksKept = 16;
+const desksKept = 24;
 const desks: Desk[] = [];
 
 function newDesk(): Desk {

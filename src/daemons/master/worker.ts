@@ -26,7 +26,7 @@ export const firstDescriptor = 4;
  * thousand. The old generation, to which the buffers of large messages count, is not collected below 48 MB.
  * tools/bundle.mjs has the same.
  */
-const nodeFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--single-threaded-gc', '--invocation-count-for-turbofan=1000'];
+const nodeFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--single-threaded-gc', '--invocation-count-for-turbofan=1000', '--expose-gc'];
 const isBuilt = import.meta.url.endsWith('.js');
 const script = fileURLToPath(new URL(`../child.${isBuilt ? 'cjs' : 'ts'}`, import.meta.url));
 
