@@ -2,6 +2,7 @@
  * A message on its way into the queue that has not yet to be a file: it is gathered in memory and goes into the journal with
  * `commit`. When it gets too large, is to be held, or the journal has no room, it becomes a file like any other.
  */
+import { giveBack, spareBuffer } from '../host/spare-buffers.ts';
 import type { TimeValue } from '../text/time.ts';
 import type { MessageFacts, MessageWriter, QueueTrouble, Reserved } from './store.ts';
 
@@ -15,12 +16,17 @@ export interface JournalDoor {
   file(name: Reserved): MessageWriter;
 }
 
+/** Pieces from here on have buffers that are used again. */
+const largePiece = 16 << 10;
+
 export class JournalWriter implements MessageWriter {
   readonly queueId: string;
   readonly arrival: TimeValue;
   readonly #door: JournalDoor;
   readonly #name: Reserved;
   #pieces: Buffer[] = [];
+  /** Whose memory the large pieces are in. */
+  #borrowed: Buffer[] = [];
   #length = 0;
   #file: MessageWriter | undefined;
   #over = false;
@@ -47,9 +53,22 @@ export class JournalWriter implements MessageWriter {
   write(bytes: Buffer): void {
     if (this.#over) return;
     if (this.#file !== undefined) return this.#file.write(bytes);
-    this.#pieces.push(Buffer.from(bytes));
+    this.#pieces.push(this.#copied(bytes));
     this.#length += bytes.length;
     if (this.#length > this.#door.sizeLimit) this.#becomeFile();
+  }
+
+  #copied(bytes: Buffer): Buffer {
+    if (bytes.length < largePiece) return Buffer.from(bytes);
+    const memory = spareBuffer(bytes.length);
+    this.#borrowed.push(memory);
+    return memory.subarray(0, bytes.copy(memory));
+  }
+
+  /** The bytes are where they belong, or nowhere. */
+  #forgetPieces(): void {
+    this.#pieces = [];
+    for (const memory of this.#borrowed.splice(0)) giveBack(memory);
   }
 
   patch(offset: number, bytes: Buffer): void {
@@ -75,6 +94,7 @@ export class JournalWriter implements MessageWriter {
       // From here on the name belongs to the journal, or to nobody.
       if (await this.#door.keep(this.#name, this.#pieces, this.#length, facts)) {
         this.#over = true;
+        this.#forgetPieces();
         return true;
       }
     }
@@ -95,7 +115,7 @@ export class JournalWriter implements MessageWriter {
     const file = this.#door.file(this.#name);
     this.#file = file;
     for (const piece of this.#pieces) file.write(piece);
-    this.#pieces = [];
+    this.#forgetPieces();
     return file;
   }
 }

@@ -128,7 +128,7 @@ export interface MessageReader {
   close(): void;
   /** The whole queue file, where it is in memory anyway; content likewise. */
   image?(): Buffer;
-  contentNow?(options?: ContentOptions): Buffer;
+  contentNow?(options?: ContentOptions): Buffer | undefined;
 }
 
 export interface OpenOptions {

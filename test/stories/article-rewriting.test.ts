@@ -118,7 +118,7 @@ canonical_maps = inline:{ { bob@home.test = sales@example.org } }
 `);
   const first = await submit({ port, sender: 'bob@home.test', recipients: ['joe@home.test'], text: message('bob@home.test', 'joe@home.test') });
   await eventually('the filter has it', () => filtered[0]);
-  const toFilter = await eventually('its delivery is logged', () => { const found = instance.lines(new RegExp(`${first}: to=`)); return found.length > 0 && found; });
+  const toFilter = await eventually('its delivery is logged', () => { const found = instance.lines(new RegExp(`${first}: to=`)); return found.length > 0 ? found : undefined; });
   assert.deepEqual(toFilter.map((line) => /to=<([^>]*)>, relay=127\.0\.0\.1\[127\.0\.0\.1\]:([0-9]+)/.exec(line)!.slice(1)), [['joe@home.test', String(filter.port)]]);
   assert.equal(headersOf(filtered[0]!).get('From'), 'bob@home.test');
   const second = await submit({ port: back, sender: 'bob@home.test', recipients: ['joe@home.test'], text: `${filtered[0]!.replaceAll('\r\n', '\n')}\n` });

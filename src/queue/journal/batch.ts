@@ -4,6 +4,7 @@
  * Messages are copied into blocks that are used again, so that a batch is a few buffers whatever its messages are made of.
  */
 import { crc32 } from 'node:zlib';
+import { giveBack, spareBuffer } from '../../host/spare-buffers.ts';
 import { recordType } from '../../message/record.ts';
 import { aligned, entryAlignment, headLength, writeHead, type EntryFacts } from './entry.ts';
 import type { QueueTrouble } from '../store.ts';
@@ -26,11 +27,14 @@ export class Blocks {
   readonly #free: Buffer[] = [];
 
   take(room: number): Block {
-    return { bytes: room > blockSize ? Buffer.allocUnsafeSlow(room) : (this.#free.pop() ?? Buffer.allocUnsafeSlow(blockSize)), used: 0 };
+    return { bytes: room > blockSize ? spareBuffer(room) : (this.#free.pop() ?? Buffer.allocUnsafeSlow(blockSize)), used: 0 };
   }
 
   giveBack(blocks: readonly Block[]): void {
-    for (const { bytes } of blocks) if (bytes.length === blockSize && this.#free.length < blocksKept) this.#free.push(bytes);
+    for (const { bytes } of blocks) {
+      if (bytes.length > blockSize) giveBack(bytes);
+      else if (this.#free.length < blocksKept) this.#free.push(bytes);
+    }
   }
 }
 

@@ -10,17 +10,23 @@ import { readSync, writeSync } from 'node:fs';
 import type { LockStrength } from '../../host/locks.ts';
 import type { Envelope } from '../../message/envelope.ts';
 import { recordType, type QueueRecord } from '../../message/record.ts';
-import { ContentDecoder } from '../content-decoder.ts';
+import { ContentDecoder, decodedRoom } from '../content-decoder.ts';
 import { contentOffset, readEnvelope, readRecipients, type RecipientChunk, type Rest } from '../queue-envelope.ts';
 import { RecordFile, recordsUntilEnd } from '../record-file.ts';
 import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from '../store.ts';
 import { dropSegment, holdSegment, letGo, lockPlace, unlockPlace, type OpenSegment } from './descriptors.ts';
 import { rootPrefix } from './directory.ts';
 import { isWanted, tailLength } from './entry.ts';
+import { giveBack, spareBuffer } from '../../host/spare-buffers.ts';
 import { parsePlace, placeText, type Place } from './place.ts';
 import { generationOf } from './segment.ts';
 
 const chunkSize = 64 << 10;
+/** Up to here content is given in one piece; larger images are read into memory that is used again. */
+const wholeLimit = 128 << 10;
+/** Pieces that need not last, bytes of the image: decoded they fill a spare buffer. */
+const transientSize = (128 << 10) - decodedRoom(0);
+const nothing = Buffer.alloc(0);
 const tail = Buffer.alloc(tailLength);
 const byte = Buffer.alloc(1);
 
@@ -39,29 +45,32 @@ export class PlaceReader implements MessageReader {
   readonly forcedExpire = false;
   readonly unthrottle = false;
   warnings: readonly string[] = [];
-  readonly source: Buffer;
+  /** The image; empty once its memory was given back. */
+  source: Buffer;
+  readonly size: number;
+  /** Whose memory the image is in, while nobody else has a part of it. */
+  #memory: Buffer | undefined;
   readonly #place: Place;
   #segment: OpenSegment | undefined;
   #confirmed = false;
   #locked: boolean;
 
-  constructor(segment: OpenSegment, place: Place, image: Buffer, { queue, queueId, path = placeText(place) }: Where, locked: boolean) {
+  constructor(segment: OpenSegment, place: Place, { image, memory }: ImageRead, { queue, queueId, path = placeText(place) }: Where, locked: boolean) {
     this.queue = queue;
     this.queueId = queueId;
     this.path = path;
     this.mtime = Date.now();
     this.source = image;
+    this.size = image.length;
+    this.#memory = memory;
     this.#place = place;
     this.#segment = segment;
     this.#locked = locked;
   }
 
-  get size(): number {
-    return this.source.length;
-  }
-
   /** The queue file as it is now. */
   image(): Buffer {
+    this.#memory = undefined;
     return this.source;
   }
 
@@ -76,28 +85,35 @@ export class PlaceReader implements MessageReader {
   }
 
   records(offset = 0): Generator<QueueRecord, void, undefined> {
+    this.#memory = undefined;
     return recordsUntilEnd(new RecordFile(this.source, { offset }), (reason) => {
       throw this.corrupt(reason);
     });
   }
 
   async *content(options: ContentOptions = {}): AsyncGenerator<Buffer, void, undefined> {
-    yield* this.#decode(options, chunkSize);
+    const desk = options.transient ? spareBuffer(decodedRoom(transientSize)) : undefined;
+    try {
+      yield* this.#decode(options, desk === undefined ? chunkSize : transientSize, desk);
+    } finally {
+      if (desk !== undefined) giveBack(desk);
+    }
   }
 
-  /** All of the content, as `content` gives it in chunks. */
-  contentNow(options: ContentOptions = {}): Buffer {
+  /** All of the content, as `content` gives it in chunks; undefined: it is too large for that. */
+  contentNow(options: ContentOptions = {}): Buffer | undefined {
+    if (this.source.length > wholeLimit) return undefined;
     const pieces = [...this.#decode(options, this.source.length)];
     return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
   }
 
-  *#decode(options: ContentOptions, atOnce: number): Generator<Buffer, void, undefined> {
+  *#decode(options: ContentOptions, atOnce: number, desk?: Buffer): Generator<Buffer, void, undefined> {
     const decoder = new ContentDecoder(options.lineEnd);
     let position = options.offset ?? contentOffset(this);
     while (!decoder.done) {
       const piece = this.source.subarray(position, position + atOnce);
       if (piece.length === 0) throw this.corrupt(decoder.between ? 'missing end of content' : 'unexpected EOF in data');
-      const bytes = decoder.decode(piece);
+      const bytes = decoder.decode(piece, desk);
       if (decoder.trouble !== undefined) throw this.corrupt(decoder.trouble);
       position = decoder.seek ?? position + piece.length;
       if (bytes.length > 0) yield bytes;
@@ -176,6 +192,11 @@ export class PlaceReader implements MessageReader {
     this.#unlock(segment);
     this.#segment = undefined;
     letGo(segment);
+    if (this.#memory === undefined) return;
+    // Whoever still reads finds nothing, rather than another message.
+    this.source = nothing;
+    giveBack(this.#memory);
+    this.#memory = undefined;
   }
 
   corrupt(reason: string): CorruptFile {
@@ -219,11 +240,14 @@ export function openPlace(place: Place | string, where: Where, options: OpenOpti
   }
 }
 
+interface ImageRead { readonly image: Buffer; readonly memory: Buffer | undefined }
+
 // One read for the image and the bytes in front of it that say whose it is.
-function readImage(segment: OpenSegment, { segment: name, offset, length }: Place): Buffer {
-  const bytes = Buffer.allocUnsafe(tailLength + length);
+function readImage(segment: OpenSegment, { segment: name, offset, length }: Place): ImageRead {
+  const memory = length > wholeLimit ? spareBuffer(tailLength + length) : undefined;
+  const bytes = memory?.subarray(0, tailLength + length) ?? Buffer.allocUnsafe(tailLength + length);
   const count = offset < tailLength ? 0 : readSync(segment.fd, bytes, 0, bytes.length, offset - tailLength);
-  if (count === bytes.length && isWanted(bytes, generationOfName(name), length)) return bytes.subarray(tailLength);
+  if (count === bytes.length && isWanted(bytes, generationOfName(name), length)) return { image: bytes.subarray(tailLength), memory };
   dropSegment(segment);
   throw stale(name, offset);
 }
