@@ -8,10 +8,14 @@
 const smallest = 64 << 10;
 const largest = 4 << 20;
 /** Bytes that may lie here unused. */
-const keptLimit = 8 << 20;
+const keptLimit = 24 << 20;
+/** Milliseconds without large messages after which the system gets the memory back. */
+const patience = 10_000;
 
 const spares = new Map<number, Buffer[]>();
 let kept = 0;
+let isWanted = false;
+let watch: NodeJS.Timeout | undefined;
 
 function sizeFor(length: number): number {
   let size = smallest;
@@ -21,6 +25,7 @@ function sizeFor(length: number): number {
 
 /** `length` bytes or more, whatever they are. */
 export function spareBuffer(length: number): Buffer {
+  isWanted = true;
   const size = sizeFor(length);
   const found = spares.get(size)?.pop();
   if (found === undefined) return Buffer.allocUnsafeSlow(length > largest ? length : size);
@@ -33,7 +38,21 @@ export function giveBack(buffer: Buffer): void {
   const size = buffer.length;
   if (buffer.byteOffset !== 0 || buffer.buffer.byteLength !== size || size > largest || size !== sizeFor(size) || kept + size > keptLimit) return;
   kept += size;
+  watch ??= setTimeout(look, patience).unref();
   const list = spares.get(size);
   if (list === undefined) spares.set(size, [buffer]);
   else list.push(buffer);
+}
+
+function look(): void {
+  watch = undefined;
+  if (!isWanted) return dropSpareBuffers();
+  isWanted = false;
+  watch = setTimeout(look, patience).unref();
+}
+
+/** Nothing large is under way: the system may have the memory. */
+export function dropSpareBuffers(): void {
+  spares.clear();
+  kept = 0;
 }
