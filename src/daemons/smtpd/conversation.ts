@@ -92,8 +92,7 @@ export class Conversation {
     this.#settings = this.#edited(hall.settings(client));
     this.#machine = new SmtpServerSession(this.#settings, hall.tls.level.isWrapped);
     this.#log.info(`connect from ${client.label}`);
-    const counts = (): ClientCounts => this.#counts;
-    this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, get counts() { return counts(); }, log: this.#log, machine: this.#machine });
+    this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, counts: this.#counts, log: this.#log, machine: this.#machine });
     this.#authentication = new Authentication({ sasl: hall.sasl, hostname: hall.own.hostname, state: this.#state, log: this.#log, authOnly: hall.tls.level.authOnly });
     this.#mail = new MailDialogue({ hall, state: this.#state, machine: this.#machine, milters: this.#milters, encryption: this.#encryption });
     if (hall.tls.level.isWrapped) return;
@@ -255,7 +254,7 @@ export class Conversation {
     this.#authentication.forget();
     state.sasl = override.login === undefined ? undefined : { username: override.login, method: 'XCLIENT', sender: undefined };
     state.answers = state.noted = undefined;
-    this.#counts = this.#hall.counts(state.client, this.#log);
+    this.#counts = this.#encryption.counts = this.#hall.counts(state.client, this.#log);
     this.#milters?.restart();
     return accepted;
   }

@@ -27,12 +27,15 @@ export interface EncryptionParts {
 export class Encryption {
   /** What Received: says of it (smtpd_tls_received_header). */
   received: ReceivedTls | undefined;
+  /** Those of whom the client speaks for, from XCLIENT on. */
+  counts: ClientCounts;
   readonly #parts: EncryptionParts;
   /** Its handshake is under way. */
   #shaking: net.Socket | undefined;
 
   constructor(parts: EncryptionParts) {
     this.#parts = parts;
+    this.counts = parts.counts;
   }
 
   /** A handshake under way has to be done in the time for bad times. */
@@ -42,7 +45,8 @@ export class Encryption {
 
   /** The verdict on STARTTLS. */
   mayBegin(): MaybePromise<Verdict> {
-    const { tls, counts, log, state: { client } } = this.#parts;
+    const { counts } = this;
+    const { tls, log, state: { client } } = this.#parts;
     if (!tls.isReady) return { accept: false, reply: say.tlsUnavailable };
     return chain(counts.mayStartTls(), (may): Verdict => {
       if (may) return { accept: true };
@@ -65,7 +69,8 @@ export class Encryption {
 
   /** The handshake of wrapper mode. Undefined: nothing will be said. */
   async wrap(plain: net.Socket): Promise<net.Socket | undefined> {
-    const { tls, counts, log, state } = this.#parts;
+    const { counts } = this;
+    const { tls, log, state } = this.#parts;
     const { label } = state.client;
     if (!tls.isReady) {
       log.warning(`Wrapper-mode request dropped from ${label} for service ${tls.service}. TLS context initialization failed. For details see earlier warnings in your logs.`);
@@ -97,7 +102,8 @@ export class Encryption {
 
   /** True: the client is not served. */
   async #judge(secured: Secured, isWrapped: boolean): Promise<boolean> {
-    const { hostname, tls, counts, log, machine, state: { client } } = this.#parts;
+    const { counts } = this;
+    const { hostname, tls, log, machine, state: { client } } = this.#parts;
     const tooMany = secured?.facts.reused ? undefined : await counts.startedTls();
     if (tooMany !== undefined) {
       if (secured !== undefined) machine.expel(reply(421, '4.7.0', `${hostname} Error: too many new TLS sessions from ${client.label}`), true);
