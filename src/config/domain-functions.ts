@@ -1,7 +1,6 @@
 // The functions of ${...} expressions: ${domain_to_ascii{name}} and ${domain_to_utf8{name}}. Names are byte strings holding
-// UTF-8. A name that IDNA refuses gives undefined. The tables of IDNA are loaded when the first such name comes, which must
-// be before chroot(2).
-import { createRequire } from 'node:module';
+// UTF-8. A name that IDNA refuses gives undefined. The tables of IDNA are loaded when the first such name comes.
+import { late } from '../host/late.ts';
 import { isAscii } from '../text/ascii.ts';
 
 type DomainFunction = (name: string) => string | undefined;
@@ -10,6 +9,8 @@ interface Idna {
   toASCII(name: string, options: object): string | null;
   toUnicode(name: string, options: object): { domain: string; error: boolean };
 }
+
+const idna = late<Idna>('tr46');
 
 // UTS 46, non-transitional: what registries have used since IDNA2008.
 const rules = { checkHyphens: true, checkBidi: true, checkJoiners: true, useSTD3ASCIIRules: true, verifyDNSLength: true };
@@ -30,10 +31,4 @@ function toUnicode(name: string): string | undefined {
 
 function fromBytes(name: string): string {
   return Buffer.from(name, 'latin1').toString('utf8');
-}
-
-let loaded: Idna | undefined;
-
-function idna(): Idna {
-  return (loaded ??= createRequire(import.meta.url)('tr46') as Idna);
 }

@@ -6,7 +6,8 @@
  * on with the old ones.
  */
 import type net from 'node:net';
-import tls from 'node:tls';
+import type tls from 'node:tls';
+import { nodeTls } from '../host/node-tls.ts';
 import { constants as systemConstants } from 'node:os';
 import { createHash, constants } from 'node:crypto';
 import { errnoText } from '../host/libc.ts';
@@ -83,7 +84,7 @@ export class TlsServer {
     this.#options = options;
     this.#keys = chains.map(({ kind }) => kind);
     const { asksCertificate, timeout, chainsFor } = options;
-    this.#server = new tls.Server({
+    this.#server = new (nodeTls().Server)({
       ...contextOptions(options, chains), requestCert: asksCertificate, rejectUnauthorized: false, handshakeTimeout: timeout,
       ...(chainsFor === undefined ? {} : { SNICallback: this.#sniCallback() }),
     } as tls.TlsOptions);
@@ -95,7 +96,7 @@ export class TlsServer {
   /** Use these keys from now on. Throws, and changes nothing, when OpenSSL does not take them. */
   exchange(chains: readonly Chain[]): void {
     const options = contextOptions(this.#options, chains);
-    tls.createSecureContext(options);
+    nodeTls().createSecureContext(options);
     this.#server.setSecureContext(options);
     this.#keys = chains.map(({ kind }) => kind);
     this.#named.clear();
@@ -173,7 +174,7 @@ export class TlsServer {
   }
 
   #makeNamed(key: string, chains: readonly Chain[]) {
-    const made = { context: tls.createSecureContext(contextOptions(this.#options, chains)), keys: chains.map(({ kind }) => kind) };
+    const made = { context: nodeTls().createSecureContext(contextOptions(this.#options, chains)), keys: chains.map(({ kind }) => kind) };
     if (this.#named.size >= keptNames) this.#named.clear();
     this.#named.set(key, made);
     return made;
@@ -215,7 +216,7 @@ export class ServerNameTrouble extends Error {}
 /** Is this a group that the library has? */
 export function isKnownGroup(name: string): boolean {
   try {
-    tls.createSecureContext({ ca: [], ecdhCurve: name });
+    nodeTls().createSecureContext({ ca: [], ecdhCurve: name });
     return true;
   } catch {
     return false;

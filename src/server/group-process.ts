@@ -8,6 +8,7 @@ import { closeSync, fstatSync } from 'node:fs';
 import { Configuration, type Override } from '../config/configuration.ts';
 import { becomeUser } from '../host/identity.ts';
 import { changeRoot, openDescriptors, openFileLimit } from '../host/process.ts';
+import { loadLate } from '../host/late.ts';
 import { trimMemory } from '../host/memory.ts';
 import { createDirectory } from '../ipc/link.ts';
 import { createLog, type Log, type LogSink } from '../log/log.ts';
@@ -238,7 +239,10 @@ export class GroupProcess {
     const { chroot, user } = this.#order;
     const root = process.cwd();
     for (const fd of openDescriptors()) if (fd > 2 && isDirectory(fd)) closeSync(fd);
-    if (chroot) changeRoot(root);
+    if (chroot) {
+      loadLate();
+      changeRoot(root);
+    }
     if (user !== undefined) becomeUser(user);
   }
 

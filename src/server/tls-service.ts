@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { getCACertificates } from 'node:tls';
+import { nodeTls } from '../host/node-tls.ts';
 import type net from 'node:net';
 import type tls from 'node:tls';
 import type { Log } from '../log/log.ts';
@@ -288,7 +288,7 @@ export class TlsService {
     try {
       // A file that is not there ends TLS even where nobody is asked for a certificate, as in Postfix.
       const found = certificatesOf(file, isWanted ? path : '');
-      return isWanted ? [...found, ...(adds ? getCACertificates('system') : [])] : [];
+      return isWanted ? [...found, ...(adds ? nodeTls().getCACertificates('system') : [])] : [];
     } catch (error) {
       const what = [...(file === '' ? [] : [`CAfile="${file}"`]), ...(path === '' ? [] : [`CApath="${path}"`])].join(', ');
       this.#tools.log.info(`cannot load Certification Authority data, ${what}: disabling TLS support`);

@@ -6,7 +6,8 @@
  */
 import { createHash, type X509Certificate } from 'node:crypto';
 import net from 'node:net';
-import tls from 'node:tls';
+import type tls from 'node:tls';
+import { nodeTls } from '../../host/node-tls.ts';
 import { errorText } from '../../host/libc.ts';
 import { spkiOf, tlsaText, usableTlsa, x509Error } from '../../network/dane.ts';
 import { domainToAscii } from '../../network/idna.ts';
@@ -207,7 +208,7 @@ export class TlsClient {
       };
       const timer = this.#tools.ticker.after(this.#tools.settings.timeout * 1000, () => finish(undefined, 'Connection timed out'));
       try {
-        const stream = tls.connect({
+        const stream = nodeTls().connect({
           socket, secureContext: plan.context, rejectUnauthorized: false, checkServerIdentity: () => undefined,
           ...(plan.serverName === undefined ? {} : { servername: plan.serverName }), ...(session === undefined ? {} : { session }),
         });

@@ -6,7 +6,8 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import tls from 'node:tls';
+import type tls from 'node:tls';
+import { nodeTls } from '../../host/node-tls.ts';
 import { errorText } from '../../host/libc.ts';
 import { nodeCiphers } from '../../network/tls-ciphers.ts';
 import { ChainTrouble, type Chain } from '../../network/tls-chains.ts';
@@ -76,7 +77,7 @@ export class ClientKeys {
     const name = [range.minVersion, range.maxVersion, range.excluded, securityLevel, ciphers].join(' ');
     const known = this.#contexts.get(name);
     if (known !== undefined) return known;
-    const made = tls.createSecureContext({
+    const made = nodeTls().createSecureContext({
       minVersion: range.minVersion, maxVersion: range.maxVersion, secureOptions: (this.#options | range.excluded) >>> 0,
       ciphers: nodeCiphers(ciphers, securityLevel), ecdhCurve: this.#groups, ca: [...this.#authorities],
       ...(this.chains.length === 0 ? {} : { cert: this.chains.map(({ certificates }) => certificates), key: this.chains.map(({ key }) => key) }),
@@ -100,12 +101,12 @@ function authoritiesOf({ authorityFile: file, authorityPath: path, appendsDefaul
   if (file === '' && path === '') return [];
   try {
     // As OpenSSL has it: a directory that is not there has no certificates.
-    const found = [...certificatesOf(file, path === '' || existsSync(Buffer.from(path, 'latin1')) ? path : ''), ...(appendsDefaultAuthorities ? tls.getCACertificates('system') : [])];
+    const found = [...certificatesOf(file, path === '' || existsSync(Buffer.from(path, 'latin1')) ? path : ''), ...(appendsDefaultAuthorities ? nodeTls().getCACertificates('system') : [])];
     // In one piece, and each but once: the library reads them again for every context.
     const certificates = new Set(found.flatMap((pem) => (pem.match(block) ?? []).map((each) => each.replaceAll('TRUSTED ', ''))));
     if (file !== '' && certificates.size === 0) throw new Error('no certificate found');
     const text = [...certificates].join('\n');
-    tls.createSecureContext({ ca: text === '' ? [] : text });
+    nodeTls().createSecureContext({ ca: text === '' ? [] : text });
     return text === '' ? [] : [text];
   } catch (error) {
     const where = [...(file === '' ? [] : [`CAfile="${file}"`]), ...(path === '' ? [] : [`CApath="${path}"`])];
