@@ -90,7 +90,9 @@ export class Conversation {
     if (hall.milters !== undefined) this.#milters = new SessionMilters(hall.milters, this.#state, () => this.#counts.connections);
     this.#socket = session.socket;
     this.#settings = this.#edited(hall.settings(client));
-    this.#machine = new SmtpServerSession(this.#settings, hall.tls.level.isWrapped);
+    const { transcript, listener } = listenersOf(hall, this.#state, this.#settings.smtputf8_enable);
+    this.#transcript = transcript;
+    this.#machine = new SmtpServerSession(this.#settings, hall.tls.level.isWrapped, listener);
     this.#log.info(`connect from ${client.label}`);
     this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, counts: this.#counts, log: this.#log, machine: this.#machine });
     this.#authentication = new Authentication({ sasl: hall.sasl, hostname: hall.own.hostname, state: this.#state, log: this.#log, authOnly: hall.tls.level.authOnly });
@@ -104,11 +106,8 @@ export class Conversation {
   /** Settings are shared; what is done to replies depends on the session. */
   #edited(settings: SmtpServerSettings): SmtpServerSettings {
     const { editReply, milters } = this.#hall;
-    const { transcript, listener } = listenersOf(this.#hall, this.#state, settings.smtputf8_enable);
-    this.#transcript = transcript;
     if (milters !== undefined) settings = { ...settings, asksUnknown: true };
-    const edited = editReply === undefined ? settings : { ...settings, editReply: (said: Reply) => editReply(said, this.#state) };
-    return listener === undefined ? edited : { ...edited, transcript: listener };
+    return editReply === undefined ? settings : { ...settings, editReply: (said: Reply) => editReply(said, this.#state) };
   }
 
   /** Until the client is gone. */

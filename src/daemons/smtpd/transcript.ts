@@ -55,12 +55,16 @@ export function both(one: Listener, other: Listener): Listener {
   };
 }
 
+const heardMark = 'In:  ';
+const saidMark = 'Out: ';
+
 export class Transcript implements Listener {
   readonly #rules: TranscriptRules;
-  /** Commands, and the bytes of replies. */
-  readonly #turns: { readonly mark: string; readonly text: string }[] = [];
+  /** Commands, and the bytes of replies, each behind its mark. */
+  #turns: string[] = [];
   #count = 0;
-  readonly #found = new Set<ErrorClass>();
+  /** Most sessions have no errors: it is made for the first. */
+  #found: Set<ErrorClass> | undefined;
 
   constructor(rules: TranscriptRules) {
     this.#rules = rules;
@@ -69,33 +73,38 @@ export class Transcript implements Listener {
   /** A command, as it came. */
   heard(line: string): void {
     if (this.#count > this.#rules.threshold) this.flush();
-    this.#turns.push({ mark: 'In:  ', text: line });
+    this.#turns.push(heardMark, line);
     this.#count++;
   }
 
   /** A reply, and its bytes. */
   said(reply: Reply, bytes: string): void {
-    this.#turns.push({ mark: 'Out: ', text: bytes });
+    this.#turns.push(saidMark, bytes);
     this.#count += typeof reply.text === 'string' ? 1 : reply.text.length;
     // A message well received makes up for earlier errors.
-    if (this.#found.size > 0 && reply.code === 250 && typeof reply.text === 'string' && /^Ok: .*queued as /.test(reply.text)) this.#found.clear();
+    if (this.#found !== undefined && reply.code === 250 && typeof reply.text === 'string' && /^Ok: .*queued as /.test(reply.text)) this.#found = undefined;
     if (reply.code < 400) return;
     const found = classOf(reply);
-    if (found !== undefined) this.#found.add(found);
+    if (found !== undefined) (this.#found ??= new Set()).add(found);
   }
 
   /** Send what there is, where something was bad; begin anew. */
   flush(reason?: string): void {
-    const turns = this.#turns.splice(0);
+    const [turns, found] = [this.#turns, this.#found];
+    this.#turns = [];
     this.#count = 0;
-    const isWanted = [...this.#found].some((found) => this.#rules.classes.has(found));
-    if (isWanted && turns.length > 0) this.#rules.send({ lines: turns.flatMap(linesOf), reason, isBounce: this.#found.has('bounce') });
-    this.#found.clear();
+    this.#found = undefined;
+    const isWanted = found !== undefined && [...found].some((each) => this.#rules.classes.has(each));
+    if (isWanted && turns.length > 0) this.#rules.send({ lines: linesOf(turns), reason, isBounce: found.has('bounce') });
   }
 }
 
-function linesOf({ mark, text }: { readonly mark: string; readonly text: string }): string[] {
-  if (mark === 'In:  ') return [mark + withoutSecret(text)];
+function linesOf(turns: readonly string[]): string[] {
+  return turns.flatMap((mark, at) => (at % 2 === 0 ? linesOfTurn(mark, turns[at + 1]!) : []));
+}
+
+function linesOfTurn(mark: string, text: string): string[] {
+  if (mark === heardMark) return [mark + withoutSecret(text)];
   return text.split('\r\n').filter((line) => line !== '').map((line) => mark + line);
 }
 

@@ -1,6 +1,6 @@
 /** Replies on their way out: gathered until the session has to wait, so that a group of commands is answered in one write (RFC 2920 §3.2). */
 import { renderReply } from './reply.ts';
-import type { SmtpServerSettings } from './settings.ts';
+import type { SessionListener, SmtpServerSettings } from './settings.ts';
 import type { Reply, SmtpServerStep } from './steps.ts';
 
 /** Replies are sent when so many bytes of them have gathered, even if there is more to do. */
@@ -9,12 +9,14 @@ const limit = 16_384;
 export class Outbox {
   readonly #settings: SmtpServerSettings;
   readonly #steps: SmtpServerStep[];
+  readonly #listener: SessionListener | undefined;
   #text = '';
 
   /** `steps`: where the session's steps stand in line. */
-  constructor(settings: SmtpServerSettings, steps: SmtpServerStep[]) {
+  constructor(settings: SmtpServerSettings, steps: SmtpServerStep[], listener = settings.transcript) {
     this.#settings = settings;
     this.#steps = steps;
+    this.#listener = listener;
   }
 
   get isEmpty(): boolean {
@@ -31,7 +33,7 @@ export class Outbox {
     }
     const said = settings.editReply === undefined ? reply : settings.editReply(reply);
     const bytes = renderReply(said, settings.soft_bounce);
-    settings.transcript?.said(said, bytes);
+    this.#listener?.said(said, bytes);
     this.#text += bytes;
     if (delay > 0 || this.#text.length > limit) this.flush();
     return said;

@@ -21,7 +21,7 @@ import { standingObjection } from './auth.ts';
 import { escapeBytes, untilNul } from './escape.ts';
 import { Outbox } from './outbox.ts';
 import { hangsUp, say, tell } from './reply.ts';
-import type { SmtpServerSettings } from './settings.ts';
+import type { SessionListener, SmtpServerSettings } from './settings.ts';
 import type { ClientOverride } from './client-attributes.ts';
 import type { CloseReason, Question, Reply, SessionContext, SmtpServerStep, Verdict } from './steps.ts';
 import { findVerb, isHeader } from './verbs.ts';
@@ -37,6 +37,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   readonly #intake: Intake;
   readonly #steps: SmtpServerStep[] = [];
   readonly #outbox: Outbox;
+  readonly #listener: SessionListener | undefined;
   #phase: Phase = 'greeting';
   #open: Question | undefined;
   #verb: Verb | undefined;
@@ -55,10 +56,14 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #ended = false;
   #flagged = false;
 
-  /** `encrypted`: the session began with a TLS handshake (smtpd_tls_wrappermode). */
-  constructor(settings: SmtpServerSettings, encrypted = false) {
+  /**
+   * `encrypted`: the session began with a TLS handshake (smtpd_tls_wrappermode). `listener`: this session's own, when settings are those
+   * of many.
+   */
+  constructor(settings: SmtpServerSettings, encrypted = false, listener = settings.transcript) {
     this.#settings = settings;
-    this.#outbox = new Outbox(settings, this.#steps);
+    this.#listener = listener;
+    this.#outbox = new Outbox(settings, this.#steps, listener);
     this.#dialogue = new Dialogue(settings, this.#steps);
     this.#dialogue.encrypted = encrypted;
     this.#input = new Input(settings.line_length_limit, this.#dialogue.policesNewlines);
@@ -254,7 +259,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     }
     const line = this.#input.line();
     if (line === undefined) return false;
-    this.#settings.transcript?.heard(line);
+    this.#listener?.heard(line);
     this.#patience.newRequest();
     if (this.#farewell !== undefined) this.#say(this.#farewell);
     else if (this.#input.fate !== 'whole') this.#longLine(line);

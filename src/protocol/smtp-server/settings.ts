@@ -4,6 +4,12 @@
  */
 import type { Reply } from './steps.ts';
 
+/** What is told of all that is said. */
+export interface SessionListener {
+  heard(line: string): void;
+  said(reply: Reply, bytes: string): void;
+}
+
 export interface SmtpServerSettings {
   readonly myhostname: string;
   /** What follows "220 " in the greeting. */
@@ -78,7 +84,7 @@ export interface SmtpServerSettings {
   readonly editReply?: ((reply: Reply) => Reply) | undefined;
 
   /** Told of all that is said. Absent: nobody wants to know. */
-  readonly transcript?: { heard(line: string): void; said(reply: Reply, bytes: string): void } | undefined;
+  readonly transcript?: SessionListener | undefined;
 
   /** Most bytes that the machine keeps while a question is open; a pump that reads on must heed `wantsInput`. */
   readonly inputLimit: number;
