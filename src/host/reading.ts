@@ -32,8 +32,15 @@ export function taken(length: number): Buffer {
   return block.subarray(used, used += length);
 }
 
-function told(this: net.Socket, length: number): boolean {
-  return this.push(taken(length));
+/** Whoever hears a socket's bytes without its stream (quick-stream.ts). */
+export const directly = Symbol('read directly');
+export type DirectReader = net.Socket & { [directly]?: (bytes: Buffer) => void };
+
+function told(this: DirectReader, length: number): boolean {
+  const read = this[directly];
+  if (read === undefined || this.readableFlowing !== true || this.readableLength > 0) return this.push(taken(length));
+  read(taken(length));
+  return true;
 }
 
 /** Put among the options of a new socket. */

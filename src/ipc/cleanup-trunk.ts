@@ -8,6 +8,7 @@
  * A trunk that breaks answers `write` for every message on it, sent or not: none of them is ever sent a second time.
  */
 import net from 'node:net';
+import { hear } from '../host/quick-stream.ts';
 import { sharedReads } from '../host/reading.ts';
 import { flushLogs } from '../log/turn.ts';
 import type { TimeValue } from '../text/time.ts';
@@ -82,7 +83,7 @@ export class Trunk implements MessageTrunk {
     this.#socket = socket;
     let trouble = 'connection closed';
     socket.on('error', (error) => { trouble = error.message; });
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    hear(socket, (chunk) => this.#receive(chunk));
     socket.on('end', () => socket.end());
     socket.on('close', () => this.#closed(trouble));
     this.#watch = setInterval(() => this.#look(), options.limits.idle).unref();

@@ -9,6 +9,7 @@ import type net from 'node:net';
 import { deliverService, type DeliveryReply, type DeliveryRequest } from './deliver.ts';
 import { decodeReply, encodeRequest, FrameReader, FrameWriter, greetingShape, retirement } from './deliver-frames.ts';
 import { decode, ShapeTrouble } from './shape.ts';
+import { hear } from '../host/quick-stream.ts';
 import { SteadyMap } from '../text/steady.ts';
 
 /** A request that waits for its answer. */
@@ -69,7 +70,7 @@ export class AgentConnection {
     this.#writer = new FrameWriter(socket);
     this.#timer = setInterval(() => this.#look(), this.#period).unref();
     socket.on('error', (error: NodeJS.ErrnoException) => { trouble = error; });
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    hear(socket, (chunk) => this.#receive(chunk));
     socket.on('end', () => socket.end());
     socket.on('close', () => {
       clearInterval(this.#timer);

@@ -5,6 +5,7 @@
  * answers wait their turn. A request that does not decode, or a call that throws, closes the connection: the client asks again.
  */
 import type net from 'node:net';
+import { hear } from '../host/quick-stream.ts';
 import type { Log } from '../log/log.ts';
 import { flushLogs } from '../log/turn.ts';
 import { AttributeReader, attribute, decode, encode, type Shape } from './shape.ts';
@@ -107,7 +108,7 @@ export function serveConversation(socket: net.Socket, conversation: Served, name
     socket.on('error', (error: NodeJS.ErrnoException) => {
       if (error.code !== 'EPIPE' && error.code !== 'ECONNRESET') log.warning(`${name} socket: ${error.message}`);
     });
-    socket.on('data', (chunk: Buffer) => {
+    hear(socket, (chunk) => {
       try {
         conversation.receive(chunk);
       } catch (error) {

@@ -3,6 +3,7 @@
  * overtaken by the lines of whoever hears us. Text is a byte string. A stream that takes nothing any more is no error here.
  */
 import type net from 'node:net';
+import { writeNow } from '../host/quick-stream.ts';
 import { flushLogs } from '../log/turn.ts';
 
 export class TurnWriter {
@@ -24,7 +25,7 @@ export class TurnWriter {
     this.#text = '';
     if (text === '') return;
     flushLogs();
-    if (this.#socket.writable) this.#socket.write(text, 'latin1');
+    if (this.#socket.writable) writeNow(this.#socket, text);
   }
 }
 
