@@ -20,6 +20,8 @@ export interface DovecotOptions {
   /** Password by name. */
   readonly users: Readonly<Record<string, string>>;
   readonly port?: number;
+  /** Further lines of its configuration. */
+  readonly more?: string;
 }
 
 export class Dovecot {
@@ -32,13 +34,13 @@ export class Dovecot {
     this.port = port;
   }
 
-  static async start({ mechanisms = 'plain login cram-md5', users, port }: DovecotOptions): Promise<Dovecot> {
+  static async start({ mechanisms = 'plain login cram-md5', users, port, more = '' }: DovecotOptions): Promise<Dovecot> {
     const dovecot = new Dovecot(mkdtempSync(`${tmpdir()}/dovecot-`), port ?? await freePort());
     const { directory } = dovecot;
     chmodSync(directory, 0o755);
     writeFileSync(`${directory}/users`, Object.entries(users).map(([name, password]) => `${name}:{PLAIN}${password}::::::\n`).join(''));
     chmodSync(`${directory}/users`, 0o644);
-    writeFileSync(`${directory}/dovecot.conf`, configuration(directory, dovecot.port, mechanisms));
+    writeFileSync(`${directory}/dovecot.conf`, configuration(directory, dovecot.port, mechanisms) + more);
     await dovecot.again();
     return dovecot;
   }

@@ -97,6 +97,14 @@ test('no loop is looked for on other ports', async () => {
   assert.equal(list(await hostAddresses('b.example', false, tools(zone, {}, ['192.0.2.3']))), 'b.example[192.0.2.3]');
 });
 
+test('a host that exists and has no address, by native lookup: the status that Postfix gives it on Linux', async () => {
+  const found = await hostAddresses('empty.example', true, {
+    ...tools({}, { lookup: { dns: false, native: true } }),
+    native: async () => ({ addresses: [], trouble: { kind: 'no data', text: 'No address associated with hostname' } }),
+  });
+  assert.deepEqual(found.why, { status: '5.3.0', reason: 'unable to look up host empty.example: No address associated with hostname' });
+});
+
 test('native lookup after DNS, and its words', async () => {
   const change = { lookup: { dns: true, native: true } };
   assert.equal(list(await hostAddresses('native.example', true, tools({}, change))), 'native.example[192.0.2.99]');

@@ -224,11 +224,14 @@ function trouble(search: Search, status: string, reason: string): void {
   search.why = { status: status.startsWith('soft ') ? status.slice(5) : soft ? `4${status.slice(1)}` : status, reason };
 }
 
+/** "no data" is not among what the C library tells Postfix of a host that does not exist (EAI_NODATA is for those who ask for GNU names). */
+const nativeTrouble: { readonly [Kind in NonNullable<NativeAnswer['trouble']>['kind']]: string } = { again: 'soft 4.4.4', 'no name': '5.4.4', 'no data': '5.3.0' };
+
 async function addByNative(search: Search, host: Host, tools: DestinationTools): Promise<void> {
   const { addresses, trouble: why } = await tools.native(host.name);
   const before = search.addresses.length;
   add(search, { ...host, port: 0 }, addresses, tools);
-  if (why) trouble(search, why.kind === 'again' ? 'soft 4.4.4' : '5.4.4', `unable to look up host ${host.name}: ${why.text}`);
+  if (why) trouble(search, nativeTrouble[why.kind], `unable to look up host ${host.name}: ${why.text}`);
   else if (search.addresses.length === before) trouble(search, '5.4.4', `${host.name}: host not found`);
 }
 

@@ -30,6 +30,9 @@ const replies: readonly (readonly [name: string, reply: string])[] = [
   ['421', '421 4.3.2 shutting down'],
   ['a status that contradicts', '550 4.2.2 which'],
   ['several lines', '550-5.7.1 first line\r\n550-5.7.1 second line\r\n550 5.7.1 third line'],
+  ['yes, then no', '250-2.1.0 fine\r\n550 5.7.1 no'],
+  ['no, then yes', '550-5.7.1 no\r\n250 2.1.0 fine'],
+  ['yes, then later', '250-2.1.0 fine\r\n450 4.7.1 not now'],
   ['only a code', '550'],
   ['code and dash, then the end', '550-5.7.1 first\r\n550 '],
   ['999', '999 what is this'],
@@ -66,7 +69,17 @@ const lmtp: ClientCase[] = [
     { name: `LMTP greeting: ${name}`, lmtp: true, script: { greeting: reply }, ...(name === '999' ? { differs: 'softer' as const } : {}) },
     { name: `LMTP LHLO: ${name}`, lmtp: true, script: { replies: { LHLO: reply } } },
     { name: `LMTP dot, second of two: ${name}`, lmtp: true, recipients: two, script: { ...dotCases('250 server.example'), dots: ['250 2.0.0 stored', reply] } },
+    { name: `LMTP dot, first of two: ${name}`, lmtp: true, recipients: two, script: { ...dotCases('250-server.example\r\n250 PIPELINING'), dots: [reply, '250 2.0.0 stored'] } },
+    ...(['MAIL', 'RCPT', 'RCPT TO:<two', 'DATA'] as const).flatMap((command) => ['250 server.example', '250-server.example\r\n250 PIPELINING'].map((hello) => (
+      { name: `LMTP ${command}${hello.includes('PIPE') ? ', pipelining' : ''}: ${name}`, lmtp: true, recipients: two, script: { ...dotCases(hello), replies: { LHLO: hello, [command]: reply } } }
+    ))),
   ]),
+  { name: 'LMTP: hung up in the middle of the content', lmtp: true, recipients: two, script: { ...dotCases('250 server.example'), hangUp: { after: 10, say: '' } }, text: `Subject: x\n\n${'line of text\n'.repeat(20_000)}`, differs: 'commands' },
+  ...(['lhlo', 'mail', 'rcpt', 'data_init', 'data_done'] as const).map((stage): ClientCase => {
+    const hello = { LHLO: '250 server.example' };
+    const scripts = { lhlo: { replies: { LHLO: '' } }, mail: { replies: { ...hello, MAIL: '' } }, rcpt: { replies: { ...hello, 'RCPT TO:<two': '' } }, data_init: { replies: { ...hello, DATA: '' } }, data_done: { replies: hello, dots: ['250 2.0.0 stored', ''] } } as const;
+    return { name: `LMTP: silent, lmtp_${stage}_timeout`, lmtp: true, recipients: two, script: { perRecipient: true, ...scripts[stage] }, options: [`lmtp_${stage}_timeout=1s`] };
+  }),
   { name: 'LMTP: one of two refused at RCPT', lmtp: true, recipients: two, script: { ...dotCases('250 server.example'), replies: { LHLO: '250 server.example', 'RCPT TO:<two': '550 5.1.1 unknown' } } },
 ];
 

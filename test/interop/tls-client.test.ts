@@ -18,21 +18,22 @@ const peerOptions = {
   good: {}, ec: { certificate: 'ecgood' }, older: { maxVersion: 'TLSv1.2' }, below: { certificate: 'below' }, self: { certificate: 'self' }, stranger: { certificate: 'stranger' },
   wrong: { certificate: 'wrong' }, expired: { certificate: 'expired' }, future: { certificate: 'future' }, purpose: { certificate: 'purpose' }, nameless: { certificate: 'nameless' },
   asking: { requestCert: true, rejectUnauthorized: false }, plain: { plain: true }, refusing: { startTls: '454 4.7.0 Not now' }, hanging: { handshake: 'close' }, garbage: { handshake: 'garbage' },
-  losing: { closeAt: 'EHLO' },
+  losing: { closeAt: 'EHLO' }, losingMail: { closeAt: 'MAIL' }, losingRcpt: { closeAt: 'RCPT' }, losingData: { closeAt: 'DATA' },
 } as const satisfies Record<string, PeerOptions>;
 type Name = keyof typeof peerOptions;
 
 /** A policy of smtp_tls_policy_maps, and the servers that it is tried with. DIR, CERT(name) and KEY(name) are filled in. */
 const everybody = ['good', 'ec', 'older', 'below', 'self', 'stranger', 'wrong', 'expired', 'future', 'purpose', 'nameless', 'plain', 'refusing', 'hanging', 'garbage'] as const;
 const policies: readonly (readonly [policy: string, servers: readonly Name[]])[] = [
-  ['none', ['good', 'plain']],
-  ['may', [...everybody, 'asking', 'losing']],
-  ['encrypt', [...everybody, 'asking', 'losing']],
+  ['none', ['good', 'plain', 'expired']],
+  ['may', [...everybody, 'asking', 'losing', 'losingMail', 'losingRcpt', 'losingData']],
+  ['encrypt', [...everybody, 'asking', 'losing', 'losingMail', 'losingRcpt', 'losingData']],
   ['verify match=mail.peer.test', everybody],
   ['secure match=mail.peer.test', everybody],
   ['secure match=.peer.test', ['good', 'wrong', 'nameless']],
   ['secure match=x.wild.peer.test:other.peer.test', ['good', 'wrong', 'self']],
   ['secure', ['good', 'self']],
+  ['secure match=mail.peer.test', ['losing', 'losingMail', 'losingRcpt', 'losingData']],
   ['verify', ['good']],
   ['fingerprint match=CERT(good) match=KEY(self)', ['good', 'older', 'self', 'ec', 'expired', 'plain']],
   ['fingerprint match=CERT(expired)|KEY(future)', ['expired', 'future', 'good']],
@@ -52,7 +53,7 @@ const policies: readonly (readonly [policy: string, servers: readonly Name[]])[]
   ['may servername=sni.peer.test', ['good']],
   ['may servername=-bad-', ['good']],
   ['may match=x', ['good']], ['encrypt tafile=DIR/ca.pem', ['good']], ['nonsense', ['good']], ['halfdane', ['good']], ['may colour=blue', ['good']], ['may ciphers=', ['good']],
-  ['may ciphers=high ciphers=high', ['good']], ['may connection_reuse=perhaps', ['good']], ['none ciphers=high', ['good']], ['dane', ['good', 'plain', 'self']], ['dane-only', ['good', 'plain']],
+  ['may ciphers=high ciphers=high', ['good']], ['may connection_reuse=perhaps', ['good']], ['none ciphers=high', ['good']], ['dane', ['good', 'plain', 'self', 'expired']], ['dane-only', ['good', 'plain', 'expired']],
 ];
 
 interface Case { readonly policy: string; readonly server: Name; readonly address: string; readonly domain: string }

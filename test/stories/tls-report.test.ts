@@ -76,7 +76,7 @@ describe('reports', { skip: noOpenssl }, () => {
   ] as const) {
     test(name, async () => {
       const { reports, lines } = await told(`${main}\n`, options as PeerOptions);
-      assert.deepEqual(reports, [{ d: 'one.example', pr: record, policies: [{ 'policy-type': 9, 'policy-domain': 'one.example', ...result }] }]);
+      assert.deepEqual(reports, [{ dpv: '1', d: 'one.example', pr: record, policies: [{ 'policy-type': 9, 'policy-domain': 'one.example', ...result }] }]);
       assert.ok(lines.some((line) => line.startsWith(`TLSRPT: status=${result.f === 0 ? 'success' : 'failure'}, domain=one.example, receiving_mx=one.example[127.0.0.1]`)), lines.join('\n'));
     });
   }

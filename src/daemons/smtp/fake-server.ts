@@ -132,7 +132,8 @@ export class FakeServer {
     const key = Object.keys(table).filter((start) => line.startsWith(start)).sort((one, other) => other.length - one.length)[0]!;
     const reply = table[key]!;
     if (line.startsWith('MAIL')) session.recipients = 0;
-    if (line.startsWith('RCPT') && reply.startsWith('2')) session.recipients++;
+    // The last line is what counts.
+    if (line.startsWith('RCPT') && reply.slice(reply.lastIndexOf('\n') + 1).startsWith('2')) session.recipients++;
     if (line === 'DATA' && reply.startsWith('3')) session.content = '';
     this.say(socket, reply);
     if (line === 'QUIT') socket.end();

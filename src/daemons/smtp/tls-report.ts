@@ -18,6 +18,8 @@ const kinds = {
   'starttls-not-supported': 201, 'certificate-host-mismatch': 202, 'certificate-not-trusted': 203, 'certificate-expired': 204, 'validation-failure': 205,
   'sts-policy-fetch-error': 301, 'sts-policy-invalid': 302, 'sts-webpki-invalid': 303, 'tlsa-invalid': 304,
 } as const;
+/** Of the datagram, as the library says it since its version 0.5; collectors that are older do not look at it. */
+const protocolVersion = '1';
 export type FailureKind = keyof typeof kinds;
 
 const policyTypes = { tlsa: 1, sts: 2, none: 9 } as const;
@@ -102,7 +104,7 @@ export class Reporter {
   }
 
   #send({ policy }: Attempt, result: object): void {
-    const text = JSON.stringify({ d: this.#domain, pr: this.#record, policies: [{ ...this.#policy(policy), ...result }] });
+    const text = JSON.stringify({ dpv: protocolVersion, d: this.#domain, pr: this.#record, policies: [{ ...this.#policy(policy), ...result }] });
     try {
       const socket = connectDatagram(this.#options.socket);
       try {

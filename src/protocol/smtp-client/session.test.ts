@@ -86,6 +86,23 @@ test('LMTP: one reply per accepted recipient after the dot', () => {
   assert.equal(player.kinds().join(' '), 'ready failed content delivered failed done close');
 });
 
+for (const [name, happens] of [
+  ['the server leaves', (player: Player) => player.machine.end()],
+  ['the time is over', (player: Player) => player.machine.expire(player.now + 10_000_000)],
+] as const) test(`LMTP: what was answered while a step took its time is an outcome, also when ${name} meanwhile`, () => {
+  const player = play(new Player(options({ dialect: 'lmtp', skipQuitResponse: false }), [transaction(3)]), ['220 lm\n', ehlo, '250 ok\n250 a\n250 b\n250 c\n354 go\n']);
+  player.run(() => {
+    player.machine.receive(Buffer.from('450 4.2.1 a later\r\n250 2.1.5 b done\r\n', 'latin1'));
+    happens(player);
+    if (name === 'the time is over') player.machine.end();
+  });
+  assert.deepEqual(player.outcomes(), [
+    `0: 4.2.1/recipient ${host} said: 450 4.2.1 a later (in reply to end of DATA command)`,
+    '1: 2.1.5 250 2.1.5 b done',
+    '2: 4.4.2/site lost connection with mx.example[192.0.2.1] while sending end of data -- message may be sent more than once',
+  ]);
+});
+
 test('a connection that is kept takes the next message after a RSET probe in the same write', () => {
   const player = play(new Player(options(), [transaction(1, { keep: true }), transaction(1)]),
     [...ready, '250 ok\n250 ok\n354 go\n', '250 one\n', '250 rset\n250 ok\n250 ok\n354 go\n', '250 two\n']);

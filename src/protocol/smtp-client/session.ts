@@ -26,6 +26,9 @@ const pieceSize = 16 * 1024;
 /** A server may send this much that nobody asked for before it is taken for gone. */
 const unaskedLimit = 64 * 1024;
 
+/** Where a reply settles recipients, and nothing further is begun by it. */
+const outcomeStages: ReadonlySet<Awaited['stage']> = new Set(['mail', 'rcpt', 'dot']);
+
 export class SmtpClient implements Machine<ClientStep> {
   private readonly talk: Conversation;
   private readonly reader: ReplyReader;
@@ -93,7 +96,7 @@ export class SmtpClient implements Machine<ClientStep> {
     const { talk } = this;
     talk.now = now;
     if (!this.started) this.start();
-    else if (talk.expired) this.lost(`conversation with ${talk.options.peer.nameAddress} timed out`);
+    else if (talk.expired && !this.hearRest()) this.lost(`conversation with ${talk.options.peer.nameAddress} timed out`);
   }
 
   private start(): void {
@@ -126,6 +129,7 @@ export class SmtpClient implements Machine<ClientStep> {
   }
 
   end(): void {
+    this.hearRest();
     this.lost(`lost connection with ${this.talk.options.peer.nameAddress}`);
   }
 
@@ -338,6 +342,21 @@ export class SmtpClient implements Machine<ClientStep> {
     if (talk.closed) return;
     talk.say('quit', 'QUIT');
     if (talk.settings.skipQuitResponse) talk.close();
+  }
+
+  /** Replies that came while a step was performed: what a server said before it left, or before we looked at the clock, is an outcome. */
+  private hearRest(): boolean {
+    const { talk } = this;
+    let heard = false;
+    while (!talk.closed && talk.head && talk.head.exchange === this.exchange && outcomeStages.has(talk.head.stage)) {
+      const { head } = talk;
+      const reply = this.takeReply();
+      if (!reply) break;
+      heard = true;
+      talk.answered();
+      this.answer(head, reply);
+    }
+    return heard;
   }
 
   private lost(what: string): void {
