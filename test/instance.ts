@@ -96,9 +96,10 @@ ${options.mainCf ?? ''}`);
     writeFileSync(`${this.directory}/etc/main.cf`, text, { flag: 'a' });
   }
 
-  /** Start master and wait until it serves. */
-  async start(): Promise<void> {
-    const master = spawn(process.execPath, [...childFlags, this.#script, 'master', '-s', '-c', `${this.directory}/etc`], { stdio: ['ignore', 'ignore', 'pipe'] });
+  /** Start master and wait until it serves. `around`: a command that runs it in other surroundings. */
+  async start(around: readonly string[] = []): Promise<void> {
+    const [command, ...words] = [...around, process.execPath, ...childFlags, this.#script, 'master', '-s', '-c', `${this.directory}/etc`];
+    const master = spawn(command!, words, { stdio: ['ignore', 'ignore', 'pipe'] });
     let said = '';
     master.stderr!.on('data', (chunk: Buffer) => { said += chunk.toString('latin1'); });
     this.#master = master;

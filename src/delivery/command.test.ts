@@ -20,7 +20,7 @@ async function* message(text = 'Subject: x\n\nhello\n'): AsyncGenerator<Buffer> 
 
 function run(what: string | string[], changes: Partial<Command> = {}, input: AsyncIterable<Buffer> = message()): Promise<CommandOutcome> {
   const how = typeof what === 'string' ? { text: what, shell: '' } : { argv: what };
-  return runCommand({ run: how, rights, environment: {}, timeLimit: 60_000, agent: 'local', ...changes }, input, ears().log);
+  return runCommand({ run: how, rights, environment: {}, timeLimit: 60_000, agent: 'local', utf8: true, ...changes }, input, ears().log);
 }
 
 const unix = (text: string) => ({ type: 'x-unix', text });
@@ -52,6 +52,8 @@ const outcomes: [name: string, command: string | string[], want: CommandOutcome]
 ];
 
 for (const [name, command, want] of outcomes) test(name, async () => assert.deepEqual(await run(command), want));
+
+test('UTF-8 in the output, where mail has none', async () => assert.deepEqual(await run(['printf', '\xc3\xa4b'], { utf8: false }), { output: '__b' }));
 
 test('a program that is not in the path and no builtin', async () => {
   const result = await run('no-such-program x');

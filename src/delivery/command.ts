@@ -33,6 +33,8 @@ export interface Command {
   readonly timeLimit: number;
   /** Whose name complaints of ours before the command runs carry: `local`, `pipe`. */
   readonly agent: string;
+  /** smtputf8_enable: UTF-8 in its output stays. */
+  readonly utf8: boolean;
 }
 
 /** What came of it: a Failure, or the command's output (one line, trimmed to 4096 bytes). */
@@ -209,7 +211,7 @@ class Run {
         clearTimeout(timer);
         stdin.destroy();
         if (trouble !== undefined) reject(this.#unread(trouble));
-        else resolve({ ...ended, late, output: oneLine(Buffer.concat(kept)) });
+        else resolve({ ...ended, late, output: oneLine(Buffer.concat(kept), this.#command.utf8) });
       };
       const timer = setTimeout(() => {
         late = ended === undefined;
@@ -290,9 +292,9 @@ function writable(stdin: net.Socket): Promise<void> {
   });
 }
 
-/** Output as it goes into a log line: tabs and line ends are blanks, other unprintable bytes underscores; UTF-8 stays. */
-function oneLine(output: Buffer): string {
+/** Output as it goes into a log line: tabs and line ends are blanks, other unprintable bytes underscores. */
+function oneLine(output: Buffer, utf8: boolean): string {
   const text = output.toString('latin1');
   const end = text.indexOf('\0');
-  return printable((end < 0 ? text : text.slice(0, end)).replace(/[\t\n]/g, ' '), '_', true);
+  return printable((end < 0 ? text : text.slice(0, end)).replace(/[\t\n]/g, ' '), '_', utf8);
 }

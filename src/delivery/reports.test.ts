@@ -131,13 +131,13 @@ test('a status of the wrong class is corrected with a warning', async () => {
 
 test('a status filter turns bounces into deferrals and back, never into successes', async () => {
   const answers = new Map([['5.1.1 no', '4.1.1 later'], ['4.4.1 no', '5.4.1 never'], ['5.2.2 full', '2.0.0 fine']]);
-  const { reports, lines } = setting({ statusFilter: (text) => answers.get(text) });
+  const { reports, lines } = setting({ statusFilter: { title: 'x_delivery_status_filter', find: (text) => answers.get(text) } });
   assert.equal(await reports.bounced(base, joe, { dsn: '5.1.1', text: 'no' }), false);
   assert.equal(await reports.deferred(base, joe, { dsn: '4.4.1', text: 'no' }), true);
   assert.equal(await reports.bounced(base, joe, { dsn: '5.2.2', text: 'full' }), true);
   assert.deepEqual(lines.map((line) => /(dsn=.*|warning.*)/.exec(line)![0]), [
     'dsn=4.1.1, status=deferred (later)', 'dsn=5.4.1, status=bounced (never)',
-    'warning: delivery status filter: bad status code: 2.0.0 fine', 'dsn=5.2.2, status=bounced (full)',
+    'warning: x_delivery_status_filter: bad status code: 2.0.0 fine', 'dsn=5.2.2, status=bounced (full)',
   ]);
 });
 

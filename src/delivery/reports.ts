@@ -68,7 +68,7 @@ export interface ReportTools {
   readonly clock: { now(): number };
   readonly services: Directory;
   /** *_delivery_status_filter: "status text" to its replacement. Trouble keeps the text as it is (and is the filter's to log). */
-  readonly statusFilter?: ((text: string) => MaybePromise<string | undefined>) | undefined;
+  readonly statusFilter?: { readonly title: string; find(text: string): MaybePromise<string | undefined> } | undefined;
   /** Is this destination one of fast_flush_domains? */
   readonly fastFlush?: ((domain: string) => MaybePromise<boolean>) | undefined;
 }
@@ -301,19 +301,19 @@ export class Reports {
     const { statusFilter } = this.#tools;
     if (statusFilter === undefined) return report;
     try {
-      const found = statusFilter(`${report.dsn} ${report.text}`);
-      if (isPending(found)) return found.then((text) => this.#replaced(report, text), () => report);
-      return this.#replaced(report, found);
+      const found = statusFilter.find(`${report.dsn} ${report.text}`);
+      if (isPending(found)) return found.then((text) => this.#replaced(statusFilter.title, report, text), () => report);
+      return this.#replaced(statusFilter.title, report, found);
     } catch {
       return report;
     }
   }
 
-  #replaced(report: Report, text: string | undefined): Report {
+  #replaced(filter: string, report: Report, text: string | undefined): Report {
     if (text === undefined) return report;
     const success = report.dsn.startsWith('2');
     if (dsnValid(text) === 0 || text.startsWith('2') !== success) {
-      this.#log.warning(`delivery status filter: bad status code: ${text}`);
+      this.#log.warning(`${filter}: bad status code: ${text}`);
       return report;
     }
     const split = splitDsn('5.0.0', text);

@@ -22,3 +22,13 @@ test('a long question is answered and not remembered', () => {
   assert.equal(memory.keep(question, 1), 1);
   assert.equal(memory.get(question), undefined);
 });
+
+test('an answer can have a lifetime of its own', () => {
+  let now = 0;
+  const memory = new AnswerMemory<number>(2, 1000, () => now);
+  memory.keep('a', 1, 10);
+  now = 9;
+  assert.equal(memory.get('a'), 1);
+  now = 10;
+  assert.equal(memory.get('a'), undefined);
+});

@@ -25,10 +25,11 @@ export class AnswerMemory<Answer> {
     return undefined;
   }
 
-  keep(question: string, answer: Answer): Answer {
+  /** @param lifetime of this answer, where it is not that of the others */
+  keep(question: string, answer: Answer, lifetime = this.#lifetime): Answer {
     if (question.length > longest) return answer;
     if (this.#answers.size >= this.#limit) this.#answers.delete(this.#answers.keys().next().value!);
-    this.#answers.set(question, { answer, until: this.#now() + this.#lifetime });
+    this.#answers.set(question, { answer, until: this.#now() + lifetime });
     return answer;
   }
 }

@@ -13,7 +13,8 @@ const chunkSize = 64 << 10;
 
 /**
  * The lines of a file, cut where they are longer than `limit`. The file is opened at once, with the user's rights and without
- * waiting for what is no file; trouble throws. Trouble while reading is a DeliveryFailure. Lines come without their ends.
+ * waiting for what is no file; trouble throws. Trouble while reading is a DeliveryFailure. Lines come with their ends: an unclosed quote
+ * goes on to there.
  */
 export function linesOf(path: string, user: { uid: number; gid: number }, limit: number): Generator<string, void, undefined> {
   const fd = actAs(user, () => fs.openSync(pathBytes(path), O_RDONLY | O_NONBLOCK));
@@ -27,8 +28,8 @@ function* readLines(fd: number, limit: number): Generator<string, void, undefine
   let rest = '';
   try {
     for (let count = readInto(fd, chunk); count > 0; count = readInto(fd, chunk)) {
-      const lines = (rest + chunk.toString('latin1', 0, count)).split('\n');
-      rest = lines.pop()!;
+      const lines = (rest + chunk.toString('latin1', 0, count)).split(/(?<=\n)/);
+      rest = lines.at(-1)!.endsWith('\n') ? '' : lines.pop()!;
       for (const line of lines) yield* cut(line, limit);
       while (rest.length > limit) {
         yield rest.slice(0, limit);

@@ -28,6 +28,7 @@ export async function deliverCommand(work: Work, from: Position, user: User, com
     environment: { ...settings.environment, ...environmentFor(work, position, rights) },
     timeLimit: settings.view.command_time_limit * 1000,
     agent: 'local',
+    utf8: settings.view.smtputf8_enable,
   }, piecesOf(copyFor(work, position, form, deliveredHeader.command)), work.log);
   if ('failure' in result) return failedToOwner(work, position, result.failure);
   return sent(work, position, { text: `delivered to command: ${command}` });

@@ -225,6 +225,8 @@ const includes: [name: string, content: string, want: string[], options?: { mode
   ['not there', '', ['list@example.org dsn=5.3.5, status=bounced (mail system configuration error)'], { alias: ':include:DIR/nothing' }],
   ['a relative path', '', ['list@example.org dsn=5.3.5, status=bounced (mail system configuration error)'], { alias: ':include:members' }],
   ['a directory', '', ['list@example.org dsn=5.3.5, status=bounced (mail system configuration error)'], { alias: ':include:DIR' }],
+  ['a NUL ends a line', '"|true"\0 "|exit 67"\n', ['list@example.org dsn=2.0.0, status=sent (delivered to command: true)']],
+  ['a quote that is not closed goes on to the end of the line', '"|true\n', ['list@example.org dsn=2.0.0, status=sent (delivered to command: true )']],
   ['itself, once', ':include:DIR/members\n/dev/null\n', ['list@example.org dsn=2.0.0, status=sent (delivered to file: /dev/null)'], { main: 'allow_mail_to_files = include\n' }],
 ];
 

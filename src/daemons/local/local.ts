@@ -21,7 +21,7 @@ function prepare(tools: Tools): AgentOptions {
   const { statusFilter } = settings;
   return {
     deliver: (delivery) => deliver(settings, delivery),
-    statusFilter: statusFilter.isEmpty ? undefined : (text) => statusFilter.find(text),
+    statusFilter: statusFilter.isEmpty ? undefined : statusFilter,
     fastFlush: fastFlushSites(tools.config, tableContext(tools.config, tools.log, tools.restart)),
   };
 }

@@ -1,5 +1,5 @@
 /** Where an address from an alias, a .forward or an :include: file leads: to someone here, or back into the queue. */
-import { internalAddress, type AddressToken } from '../../message/address-tokens.ts';
+import { externalize, internalize, scanAddress, type AddressToken } from '../../message/address-tokens.ts';
 import { quote822Local, unquote822Local } from '../../message/address.ts';
 import { resolveFlag } from '../../ipc/rewrite.ts';
 import { deliverIndirect } from './forwards.ts';
@@ -16,8 +16,9 @@ export async function deliverAddress(work: Work, from: Position, user: User, tok
   const position = deeper(from);
   let reply: { transport: string; recipient: string; flags: number };
   try {
-    const address = await canonicalAddress(work, internalAddress(tokens));
-    reply = await work.settings.rewrite.resolve({ sender: '', address });
+    // What stands unquoted in the file goes to be rewritten so: in host!user the sign means something.
+    const { address } = await work.settings.rewrite.rewrite({ rule: 'local', address: externalize(tokens) });
+    reply = await work.settings.rewrite.resolve({ sender: '', address: internalize(scanAddress(address)) });
   } catch (error) {
     work.log.warning(`${work.request.queueId}: ${(error as Error).message}`);
     reply = { transport: '', recipient: '', flags: resolveFlag.fail };

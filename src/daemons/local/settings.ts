@@ -28,7 +28,7 @@ export const localParameters = [
   'mailbox_command', 'mailbox_command_maps', 'mailbox_delivery_lock', 'mailbox_size_limit', 'mailbox_transport',
   'mailbox_transport_maps', 'message_size_limit', 'myhostname', 'owner_request_special', 'prepend_delivered_header',
   'propagate_unmatched_extensions', 'recipient_delimiter', 'require_home_directory', 'reset_owner_alias', 'rewrite_service_name',
-  'strict_mailbox_ownership', 'sun_mailtool_compatibility',
+  'smtputf8_enable', 'strict_mailbox_ownership', 'sun_mailtool_compatibility',
 ] as const;
 
 export type LocalView = View<typeof localParameters>;

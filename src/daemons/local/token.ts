@@ -28,7 +28,8 @@ export async function deliverLines(work: Work, position: Position, user: User, l
   try {
     for (const line of lines) {
       if (line.startsWith('#')) continue;
-      const [settled, found] = await deliverText(work, position, user, line);
+      // Nothing that follows a NUL in a line of a file can be part of an address.
+      const [settled, found] = await deliverText(work, position, user, line.split('\0', 1)[0]!);
       count += found;
       if (!settled) return [false, count];
     }

@@ -55,7 +55,7 @@ export function pipeAttributes(row: MasterRow, system: MailSystem): PipeAttribut
   return {
     form: {
       fromLine: has('F'), returnPath: has('R'), originalTo: has('O'), deliveredTo: has('D'), quoteFrom: has('>'), quoteDots: has('.'),
-      blankLine: has('B'), lineEnd: unescaped(values.get('eol') ?? '\n'),
+      blankLine: has('B'), lineEnd: unescaped(values.get('eol') ?? '\n').split('\0', 1)[0]!,
     },
     final: has('X'), foldUser: has('u'), foldHost: has('h'), quote: has('q'),
     rights: rightsOf(values.get('user')!, row, system),

@@ -55,6 +55,7 @@ const messages: [flags: string, more: string, want: string][] = [
   ['DO', '', 'X-Original-To: info@a.example\nDelivered-To: joe@a.example\nSubject: x\n\n.dot\nFrom me\n'],
   ['B', '', 'Subject: x\n\n.dot\nFrom me\n\n'],
   ['.>', 'eol=\\r\\n', 'Subject: x\r\n\r\n..dot\r\n>From me\r\n'],
+  ['', 'eol=\\0', 'Subject: x.dotFrom me'],
 ];
 
 for (const [flags, more, want] of messages) {

@@ -22,7 +22,7 @@ import { commandWords, senderOf, UnknownMacro, type WordRules } from './command-
 
 const parameters = [
   'mail_owner', 'setgid_group', 'export_environment', 'recipient_delimiter', 'double_bounce_sender', 'owner_request_special',
-  'enable_original_recipient', 'pipe_delivery_status_filter',
+  'enable_original_recipient', 'pipe_delivery_status_filter', 'smtputf8_enable',
 ] as const;
 
 function prepare(tools: Tools): AgentOptions {
@@ -36,11 +36,12 @@ function prepare(tools: Tools): AgentOptions {
     timeLimit: tools.config.transport(tools.row.service, '_time_limit') * 1000,
     environment: exportedEnvironment(view.export_environment),
     originalTo: view.enable_original_recipient,
+    utf8: view.smtputf8_enable,
     delimiters: view.recipient_delimiter,
     extensions: { doubleBounceSender: view.double_bounce_sender, ownerRequestSpecial: view.owner_request_special },
     now: () => tools.clock.now(),
   });
-  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text), fastFlush: fastFlushSites(tools.config, context) };
+  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : filter, fastFlush: fastFlushSites(tools.config, context) };
 }
 
 interface PipeTools extends Omit<WordRules, 'warn'> {
@@ -50,6 +51,8 @@ interface PipeTools extends Omit<WordRules, 'warn'> {
   readonly timeLimit: number;
   readonly environment: Readonly<Record<string, string>>;
   readonly originalTo: boolean;
+  /** smtputf8_enable */
+  readonly utf8: boolean;
   readonly now: () => number;
 }
 
@@ -105,14 +108,14 @@ class PipeAgent {
   }
 
   #run({ request, log, content }: Delivery, argv: string[]): Promise<CommandOutcome> {
-    const { attributes, environment, timeLimit } = this.#tools;
+    const { attributes, environment, timeLimit, utf8 } = this.#tools;
     const { address, originalAddress } = request.recipients[0]!;
     const addresses = {
       sender: senderOf(request, attributes), originalRecipient: this.#tools.originalTo ? originalAddress : '', delivered: address,
     };
     const message = messageCopy(content(), attributes.form, addresses, this.#tools.now());
     const { rights, root, directory } = attributes;
-    return runCommand({ run: { argv }, rights, root, directory, environment, timeLimit, agent: 'pipe' }, message, log);
+    return runCommand({ run: { argv }, rights, root, directory, environment, timeLimit, agent: 'pipe', utf8 }, message, log);
   }
 
   #success(output: string): Report {

@@ -85,7 +85,7 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
     ...prepared,
     options: {
       deliver: (delivery) => deliver(delivery, prepared),
-      statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text),
+      statusFilter: filter.isEmpty ? undefined : filter,
       fastFlush: fastFlushSites(config, context),
     },
   };

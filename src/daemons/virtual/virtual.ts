@@ -50,7 +50,7 @@ function prepare(tools: Tools): AgentOptions {
     originalTo: view.enable_original_recipient,
     now: () => tools.clock.now(),
   });
-  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : (text) => filter.find(text), fastFlush: fastFlushSites(tools.config, context) };
+  return { deliver: (delivery) => agent.deliver(delivery), statusFilter: filter.isEmpty ? undefined : filter, fastFlush: fastFlushSites(tools.config, context) };
 }
 
 interface VirtualTools {

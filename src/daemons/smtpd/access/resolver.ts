@@ -17,13 +17,15 @@ export interface Resolved {
 /** As many answers are kept (a process of Postfix keeps 100, for one client), and for so long: what Postfix's smtpd_resolve cache has. */
 const cacheSize = 2000;
 const cacheMilliseconds = 30_000;
+/** That an address is none of ours turns mail away for good, and may just have ceased to be so. */
+const strangerMilliseconds = 1000;
 
 /** Throws TableTrouble when the route cannot be found out now. */
 export function createResolver(calls: Calls<typeof rewriteService>, clock: Clock): (sender: string, recipient: string) => MaybePromise<Resolved> {
   const memory = new AnswerMemory<Resolved>(cacheSize, cacheMilliseconds, () => clock.monotonic());
   const keep = (question: string, reply: Resolved): Resolved => {
     if (reply.flags & resolveFlag.fail) throw new TableTrouble('rewrite', 'address resolver failure');
-    return memory.keep(question, reply);
+    return memory.keep(question, reply, reply.flags & resolveFlag.other ? strangerMilliseconds : cacheMilliseconds);
   };
   return (sender, recipient) => {
     const question = `${sender}\0${recipient}`;
