@@ -14,12 +14,18 @@ import { dsnOf, type Report, type Reports } from './reports.ts';
 
 export type { Report } from './reports.ts';
 
+/** Where recipients are marked done. With `doneAll` those of one turn are marked together. */
+interface MarkedFile {
+  done(offset: number): void;
+  doneAll?(offsets: readonly number[]): void;
+}
+
 export interface OutcomeContext {
   readonly request: DeliveryRequest;
   readonly reports: Reports;
   readonly log: Log;
   /** The open queue file. */
-  readonly file: { done(offset: number): void };
+  readonly file: MarkedFile;
   /** What log lines say behind `relay=` when a report does not: the service name, or 'none'. */
   readonly relay: string;
 }
@@ -29,7 +35,9 @@ export class Outcome {
   readonly reports: Reports;
   readonly relay: string;
   readonly #log: Log;
-  readonly #file: { done(offset: number): void };
+  readonly #file: MarkedFile;
+  /** Offsets of recipients that are to be marked done in this turn. */
+  #marks: number[] = [];
   readonly #reported = new Set<Recipient>();
   #status = 0;
   #hop: Dsn = noDsn;
@@ -91,6 +99,7 @@ export class Outcome {
   }
 
   reply(): DeliveryReply {
+    this.#markAll();
     return { status: this.isComplete ? this.#status : -1, hop: this.#hop, logs: this.reports.logs };
   }
 
@@ -106,8 +115,22 @@ export class Outcome {
   // Offset 0 or -1: the recipient is not in this queue file (passed on by another agent, which marks it).
   #mark(recipient: Recipient): boolean {
     if (recipient.offset <= 0) return true;
+    if (this.#file.doneAll === undefined) return this.#tried(() => this.#file.done(recipient.offset));
+    if (this.#marks.length === 0) queueMicrotask(() => this.#markAll());
+    this.#marks.push(recipient.offset);
+    return true;
+  }
+
+  #markAll(): void {
+    const marks = this.#marks;
+    if (marks.length === 0) return;
+    this.#marks = [];
+    if (!this.#tried(() => this.#file.doneAll!(marks))) this.#status = -1;
+  }
+
+  #tried(mark: () => void): boolean {
     try {
-      this.#file.done(recipient.offset);
+      mark();
       return true;
     } catch (error) {
       this.#log.warning(`${this.request.queueId}: update queue file: ${(error as Error).message}`);

@@ -4,7 +4,9 @@ import fc from 'fast-check';
 import type { RecordStep } from './record-reader.ts';
 import { RecordReader, recordsOf } from './record-reader.ts';
 import { RecordWriter } from './record-writer.ts';
-import { encodeRecord, parsePointer, parseSize, recordLength, recordText, recordType, recordTypeName, renderPointer, renderSize, segmentTypes, typeIn } from './record.ts';
+import {
+  encodeRecord, maximumPayload, parsePointer, parseSize, recordHead, recordLength, recordText, recordType, recordTypeName, renderPointer, renderSize, segmentTypes, typeIn, writeRecordHead,
+} from './record.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 const show = (step: RecordStep): string => (step.kind === 'record' ? `${String.fromCharCode(step.record.type)}${recordText(step.record)}` : step.kind);
@@ -160,4 +162,14 @@ test('large payloads are handed on as they are, small ones are packed', () => {
 
 test('a payload the format cannot hold is refused', () => {
   assert.throws(() => new RecordWriter().put(recordType.normal, { length: 1 << 28 } as Buffer), RangeError);
+});
+
+test('the head of a record, as it was written', () => {
+  for (const length of [0, 1, 127, 128, 16_383, 16_384, 2_097_151, 2_097_152, maximumPayload]) {
+    const bytes = Buffer.alloc(8, 0xff);
+    const data = writeRecordHead(bytes, 1, recordType.recipient, length);
+    assert.deepEqual(recordHead(bytes, 1), { type: recordType.recipient, length, data });
+    assert.equal(recordHead(bytes.subarray(0, data - 1), 1), undefined);
+  }
+  assert.equal(recordHead(Buffer.from([82, 0x80, 0x80, 0x80, 0x80, 1]), 0), undefined);
 });

@@ -119,6 +119,18 @@ export function writeRecordHead(target: Buffer, at: number, type: number, length
   return at;
 }
 
+/** The head of the record at `at`, and where its payload begins; undefined: what stands there is no whole head. */
+export function recordHead(bytes: Buffer, at: number): { readonly type: number; readonly length: number; readonly data: number } | undefined {
+  let length = 0;
+  for (let shift = 0, next = at + 1; shift <= 21; shift += 7, next++) {
+    const byte = bytes[next];
+    if (byte === undefined) return undefined;
+    length |= (byte & 0x7f) << shift;
+    if (byte < 0x80) return { type: bytes[at]!, length, data: next + 1 };
+  }
+  return undefined;
+}
+
 /** One record. A string payload is a byte string. */
 export function encodeRecord(type: number, payload: string | Buffer = ''): Buffer {
   const record = Buffer.allocUnsafe(recordLength(payload.length));

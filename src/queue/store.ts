@@ -117,6 +117,8 @@ export interface MessageReader {
   content(options?: ContentOptions): AsyncIterable<Buffer>;
   /** Mark the recipient record at this offset done. */
   done(offset: number): void;
+  /** The same for many: where it can, with one write. */
+  doneAll?(offsets: readonly number[]): void;
   /** Is the recipient at this offset marked done? False for what is no record of this file (0, -1). */
   isDone(offset: number): boolean;
   /** Make the record at this offset (delay warning, trace flags) one that readers pass over. */

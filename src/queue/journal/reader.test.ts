@@ -51,6 +51,27 @@ async function transientOf(reader: MessageReader, lineEnd: '\n' | '\r\n'): Promi
   return text;
 }
 
+test('many recipients are marked at once, and nobody else\'s mark is touched', async (t) => {
+  const { put, open } = await openStage(t, 1 << 20);
+  const names = Array.from({ length: 12 }, (_, number) => `r${number}@example.test`);
+  const place = await put({ content: 'Subject: x\n\nhello\n', recipients: names });
+  const [one, other] = [open(place, { write: true }), open(place, { write: true })];
+  const offsets = one.envelope().recipients.map(({ offset }) => offset);
+  const done = (): string => open(place).envelope().recipients.map((each) => (each.done ? 'D' : 'R')).join('');
+  // Behind the back of the one: with a gap in its own marks it must not write over it.
+  other.done(offsets[4]!);
+  one.doneAll([offsets[3]!, offsets[2]!, offsets[5]!]);
+  assert.equal(done(), 'RRDDDDRRRRRR');
+  // All from the first to the last: one write.
+  one.doneAll(offsets.slice(6, 11));
+  assert.equal(done(), 'RRDDDDDDDDDR');
+  one.doneAll([offsets[0]!, offsets[6]!, offsets[1]!, offsets[11]!]);
+  assert.equal(done(), 'DDDDDDDDDDDD');
+  assert.deepEqual(offsets.map((offset) => one.isDone(offset)), offsets.map((_, at) => at !== 4));
+  assert.throws(() => one.doneAll([offsets[0]! + 1, offsets[1]!, offsets[2]!]), CorruptFile);
+  assert.equal((await contentOf(open(place), '\n')), 'Subject: x\n\nhello\n');
+});
+
 test('a large message that was closed gives nothing, rather than what came into its memory since', async (t) => {
   const { put, open } = await openStage(t, 1 << 20);
   const text = (letter: string): string => `Subject: ${letter}\n\n${`${letter.repeat(60)}\n`.repeat(5_000)}`;

@@ -9,7 +9,7 @@
 import { readSync, writeSync } from 'node:fs';
 import type { LockStrength } from '../../host/locks.ts';
 import type { Envelope } from '../../message/envelope.ts';
-import { recordType, type QueueRecord } from '../../message/record.ts';
+import { recordHead, recordType, type QueueRecord } from '../../message/record.ts';
 import { ContentDecoder, decodedRoom } from '../content-decoder.ts';
 import { contentOffset, readEnvelope, readRecipients, type RecipientChunk, type Rest } from '../queue-envelope.ts';
 import { RecordFile, recordsUntilEnd } from '../record-file.ts';
@@ -27,6 +27,9 @@ const wholeLimit = 128 << 10;
 /** Pieces that need not last, bytes of the image: decoded they fill a spare buffer. */
 const transientSize = (128 << 10) - decodedRoom(0);
 const nothing = Buffer.alloc(0);
+/** From so many marks on one write for all of them is looked for; it is no longer than this, bytes. */
+const fewMarks = 3;
+const longestMark = 64 << 10;
 const tail = Buffer.alloc(tailLength);
 const byte = Buffer.alloc(1);
 
@@ -127,6 +130,31 @@ export class PlaceReader implements MessageReader {
     this.#put(offset, recordType.done);
   }
 
+  /** With one write where nobody else can have marked anything between the first and the last of them. */
+  doneAll(offsets: readonly number[]): void {
+    const marks = offsets.filter((offset) => this.source[offset] === recordType.recipient).sort((one, other) => one - other);
+    const [first, last] = [marks[0], marks.at(-1)];
+    const alone = marks.length >= fewMarks && marks.length === offsets.length && last! - first! < longestMark && this.#onlyThese(marks);
+    if (!alone) return void offsets.forEach((offset) => this.done(offset));
+    const bytes = Buffer.from(this.source.subarray(first!, last! + 1));
+    for (const offset of marks) bytes[offset - first!] = recordType.done;
+    this.#write(bytes, first!);
+    for (const offset of marks) this.source[offset] = recordType.done;
+  }
+
+  /** Is every recipient from the first to the last of these, that is not done, among them? Others may be marked by other processes. */
+  #onlyThese(marks: readonly number[]): boolean {
+    let next = 0;
+    for (let at = marks[0]!; next < marks.length;) {
+      const head = recordHead(this.source, at);
+      if (head === undefined || at > marks[next]!) return false;
+      if (at === marks[next]) next++;
+      else if (head.type === recordType.recipient) return false;
+      at = head.data + head.length;
+    }
+    return true;
+  }
+
   isDone(offset: number): boolean {
     return offset > 0 && this.source[offset] === recordType.done;
   }
@@ -143,15 +171,20 @@ export class PlaceReader implements MessageReader {
   }
 
   #put(offset: number, type: number): void {
+    byte[0] = type;
+    this.#write(byte, offset);
+    this.source[offset] = type;
+  }
+
+  #write(bytes: Buffer, offset: number): void {
     try {
       const { fd } = this.#open();
       this.#confirm(fd);
-      byte[0] = type;
-      writeSync(fd, byte, 0, 1, this.#place.offset + offset);
+      const count = writeSync(fd, bytes, 0, bytes.length, this.#place.offset + offset);
+      if (count !== bytes.length) throw new QueueTrouble('EIO', `update ${this.path}: short write`);
     } catch (error) {
       throw QueueTrouble.from(error, `update ${this.path}`);
     }
-    this.source[offset] = type;
   }
 
   /** The marks of many recipients are made without a pause: one look is enough for all. */
