@@ -31,6 +31,11 @@ export class SubmissionFilter {
   #senders = 0;
   #recipients = 0;
 
+  /** The content began. */
+  get begun(): boolean {
+    return this.#segment > 0;
+  }
+
   /** The end record came. */
   get ended(): boolean {
     return this.#segment === segments.length;

@@ -39,5 +39,5 @@ export const postscreenParameters = {
   postscreen_reject_footer_maps: { kind: 'str', default: '$smtpd_reject_footer_maps', since: '3.4' },
   postscreen_upstream_proxy_protocol: { kind: 'str', default: '', since: '2.10' },
   postscreen_upstream_proxy_timeout: { kind: 'time', default: '5s', min: 1, since: '2.10' },
-  postscreen_watchdog_timeout: { kind: 'time', default: '10s', min: 10, since: '2.8', notYetUsed: true },
+  postscreen_watchdog_timeout: { kind: 'time', default: '10s', min: 10, since: '2.8' },
 } as const satisfies Cards;

@@ -13,7 +13,7 @@ export const queueParameters = {
   enable_long_queue_ids: { kind: 'bool', default: 'no', since: '2.9' },
   hash_queue_depth: { kind: 'int', default: '1', min: 1 },
   hash_queue_names: { kind: 'str', default: 'deferred, defer', minLength: 1 },
-  in_flow_delay: { kind: 'time', default: '1s', max: 10, notYetUsed: true },
+  in_flow_delay: { kind: 'time', default: '1s', max: 10 },
   message_size_limit: { kind: 'long', default: '10240000' },
   queue_directory: { kind: 'str', default: '/var/spool/postfix', minLength: 1 },
   queue_file_attribute_count_limit: { kind: 'int', default: '100', min: 1, since: '2.0' },

@@ -32,6 +32,19 @@ test('a message is announced, delivered and gone without ever being a file', asy
   assert.deepEqual([queues.flatMap(files), fs.existsSync(`${root}/journal`) ? fs.readdirSync(`${root}/journal`) : []], [[], []]);
 });
 
+test('who was announced and is not active is counted, until it is active or a file', async (t) => {
+  const { store } = await serving(directory(t));
+  const counts = [store.untaken];
+  const [first, second] = [await put(store), await put(store)];
+  counts.push(store.untaken);
+  for (let times = 0; times < 2; times++) store.activate(first.queueId);
+  counts.push(store.untaken);
+  store.finish(first.queueId);
+  counts.push(store.untaken);
+  await store.settle(second.queueId);
+  assert.deepEqual([...counts, store.untaken], [0, 2, 1, 1, 0]);
+});
+
 test('what is settled is a file of its own inode, with the marks it had', async (t) => {
   const { root, store, files } = await serving(directory(t));
   const { queueId, offsets } = await put(store, 'text\nof two lines');

@@ -199,6 +199,10 @@ export class JournalStore implements QueueStore, Residents {
     return this.#here(queueId) !== undefined;
   }
 
+  get untaken(): number {
+    return this.#residents.untaken;
+  }
+
   place(queueId: string): string {
     const resident = this.#here(queueId);
     return resident === undefined ? '' : placeText(resident.place);
@@ -207,7 +211,8 @@ export class JournalStore implements QueueStore, Residents {
   activate(queueId: string): boolean {
     const resident = this.#here(queueId);
     if (resident === undefined || resident.settling !== undefined) return false;
-    return (resident.active = true);
+    this.#residents.activate(resident);
+    return true;
   }
 
   taken(queueId: string): void {

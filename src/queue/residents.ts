@@ -93,6 +93,7 @@ export function copyMarks(image: Buffer, recipients: readonly number[], path: st
 
 export class ResidentMap {
   readonly #residents = new SteadyMap<string, Resident>();
+  #untaken = 0;
   readonly #tools: SettleTools;
 
   constructor(tools: SettleTools) {
@@ -107,7 +108,19 @@ export class ResidentMap {
     return this.#residents.get(queueId);
   }
 
+  /** How many are not active. */
+  get untaken(): number {
+    return this.#untaken;
+  }
+
+  activate(resident: Resident): void {
+    if (resident.active) return;
+    resident.active = true;
+    this.#untaken--;
+  }
+
   add(resident: Resident): void {
+    if (!resident.active) this.#untaken++;
     this.#residents.set(resident.queueId, resident);
   }
 
@@ -117,8 +130,8 @@ export class ResidentMap {
 
   /** It is a file, or will not be one: the place may be used again once no agent has it. */
   forget(resident: Resident): void {
-    if (resident.taken > 0) return;
-    this.#residents.delete(resident.queueId);
+    if (resident.taken > 0 || !this.#residents.delete(resident.queueId)) return;
+    if (!resident.active) this.#untaken--;
     this.#tools.release(resident.place);
     if (resident.spoiled) this.#tools.used();
     else this.#tools.give(resident.spare);

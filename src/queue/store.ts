@@ -172,6 +172,8 @@ export interface Residents {
   has(queueId: string): boolean;
   /** What a delivery request says of where the message lies; '' when it is a file. */
   place(queueId: string): string;
+  /** How many were announced and are not active. */
+  readonly untaken: number;
   /** The queue manager has it: as a file it belongs into `active`. False: it is about to be a file of `incoming`, or is one. */
   activate(queueId: string): boolean;
   /** An agent has it in its hands from now on; `released` when it has answered. */

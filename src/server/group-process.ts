@@ -10,6 +10,7 @@ import { becomeUser } from '../host/identity.ts';
 import { changeRoot, openDescriptors, openFileLimit } from '../host/process.ts';
 import { loadLate } from '../host/late.ts';
 import { trimMemory } from '../host/memory.ts';
+import { startWatchdog } from '../host/watchdog.ts';
 import { createDirectory } from '../ipc/link.ts';
 import { createLog, type Log, type LogSink } from '../log/log.ts';
 import type { QueueStore } from '../queue/store.ts';
@@ -67,6 +68,8 @@ export class GroupProcess {
   #released = false;
   #trimmed = false;
   #waiting: (() => void) | undefined;
+  /** How long the event loop may stand still: the shortest time that a service of ours allows, milliseconds. */
+  #watch = Infinity;
 
   constructor(order: ProcessOrder, surroundings: Surroundings) {
     this.#order = order;
@@ -100,6 +103,7 @@ export class GroupProcess {
     await this.#store?.residents?.recover();
     await Promise.all([...this.#runs.values()].map((run) => run.start()));
     this.#surroundings.report({ kind: 'ready' });
+    startWatchdog(this.#watch);
     this.#settle();
   }
 
@@ -167,6 +171,7 @@ export class GroupProcess {
       limits: { timeout: config.get('ipc_timeout') * 1000, idle: config.get('ipc_idle') * 1000, retries: connectionRetries },
     });
     const { clock } = this.#surroundings;
+    this.#watch = Math.min(this.#watch, watchOf(order.row.program, config) * 1000);
     return daemon.open({ row: order.row, config, log, clock, services, store: this.#queue(), restart: (reason) => this.#restart(log, reason) });
   }
 
@@ -326,4 +331,10 @@ function isDirectory(fd: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** The watchdog of a program, seconds. */
+function watchOf(program: string, config: Configuration): number {
+  if (program === 'postscreen') return config.get('postscreen_watchdog_timeout');
+  return /^[no]?qmgr$/.test(program) ? config.get('qmgr_daemon_timeout') : config.get('daemon_timeout');
 }

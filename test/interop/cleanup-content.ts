@@ -164,6 +164,11 @@ const characters: PairCase[] = [
   place('letters and octals', { message_reject_characters: '\\t\\101' }, 'Subject: x\n\nb A\n'),
   place('stray CR', { smtpd_forbid_bare_newline: 'normalize', smtpd_forbid_bare_newline_exclusions: '' }, bytes('Subject: a\rb\r\n\r\nc\rd\r\r\n\re\r\n.\r\n')),
   place('stray CR that stays', { cleanup_replace_stray_cr_lf: 'no', smtpd_forbid_bare_newline: 'normalize', smtpd_forbid_bare_newline_exclusions: '' }, bytes('Subject: a\rb\r\n\r\nc\rd\r\r\n\re\r\n.\r\n')),
+  ...Object.entries<NonNullable<PairCase['settings']>>({
+    'no checks': { smtpd_forbid_bare_newline: 'no' }, 'an excluded client': { smtpd_forbid_bare_newline: 'normalize', smtpd_forbid_bare_newline_exclusions: '127.0.0.1' },
+    checked: { smtpd_forbid_bare_newline: 'normalize', smtpd_forbid_bare_newline_exclusions: '' },
+  }).map(([what, rule]) => place(`several CRs end a line: ${what}`, rule, bytes('Subject: x\r\r\nX-B: y\r\r\r\n\r\nbo\r\rdy\r\r\nmore\r\r\r\r\nplain\r\n\r\r\nlast\r\n.\r\n'))),
+  place('blanks before colons', {}, 'Subject : x\nX-A  \t:y\nTo\t: a, b\nContent-Type : multipart/mixed; boundary=b\n\n--b\nX-C : 1\n\nbody : z\n--b--\n'),
   place('stray CR, not filtered', { smtpd_forbid_bare_newline: 'normalize', smtpd_forbid_bare_newline_exclusions: '', receive_override_options: 'no_header_body_checks' }, bytes('Subject: a\rb\r\n\r\nc\rd\r\n.\r\n')),
   place('8-bit bytes and invalid UTF-8', {}, bytes('Subject: \xff\xfe\xc3\r\nX-\xe9: 1\r\n\r\n\x80\xff\xc3(\xa0\r\n.\r\n')),
   place('NULs', {}, bytes('Subject: a\0b\r\nX: \0\r\n y\0z\r\n\r\n\0\r\na\0b\r\n.\r\n')),

@@ -7,14 +7,18 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, chownSync, readdirSync, statSync, utimesSync } from 'node:fs';
 import net from 'node:net';
 import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { instanceAccounts } from '../../tools/accounts.mjs';
 import { emptyEnvelope, writeEnvelope, writeExtracted, type Envelope } from '../../src/message/envelope.ts';
 import { encodeRecord, recordType, renderSize } from '../../src/message/record.ts';
 import { RecordWriter } from '../../src/message/record-writer.ts';
 import { createFileStore } from '../../src/queue/file-store.ts';
 import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';
+import { openSink } from '../faults/sink.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { masterRows } from '../master-rows.ts';
+
+const commands = fileURLToPath(new URL('../../src/commands/run.ts', import.meta.url));
 
 type Kind = 'ours' | "Debian's";
 type House = Instance | DebianPostfix;
@@ -111,7 +115,7 @@ smtp unix - - n - - smtp
 one unix - - n - - smtp -o smtp_tcp_port=${port}
 lazy unix - - n - - smtp -o smtp_tcp_port=${port}
 held unix - - n - - smtp
-${masterRows('showq error retry virtual anvil')}
+${masterRows('showq error retry virtual anvil flush')}
 `;
 
 const letters: Readonly<Record<string, Letter>> = {
@@ -225,3 +229,41 @@ test("our queue manager and Debian's, with the same mail", { skip: noDebianPostf
     assert.deepEqual(ours.gaps, { destination: [2, 2], transport: [2, 2, 2] });
   });
 });
+
+/** Where nobody listens at first, and somebody later. */
+async function listen(t: TestContext, port: number): Promise<void> {
+  const { close } = await openSink(() => undefined, { port });
+  t.after(close);
+}
+
+for (const kind of ['ours', "Debian's"] as const) {
+  test(`postqueue -i tries every destination of a message, in however many parts its recipients are read: ${kind}`, { skip: noDebianPostfix() }, async (t) => {
+    const [dead, late] = [await freePort(), await freePort()];
+    const mainCf = `inet_interfaces = loopback-only
+inet_protocols = ipv4
+myhostname = host.example.test
+mydestination =
+alias_maps =
+local_transport = error:nobody
+smtp_tls_security_level = none
+qmgr_message_active_limit = 4
+initial_destination_concurrency = 1
+qmgr_clog_warn_time = 0
+qmgr_message_recipient_limit = 4
+qmgr_message_recipient_minimum = 4
+transport_maps = inline:{{dead.test = smtp:[127.0.0.1]:${dead}} {late.test = smtp:[127.0.0.1]:${late}}}
+`;
+    const house = await (kind === 'ours' ? Instance : DebianPostfix).create({ mainCf, masterCf: rows(late) });
+    t.after(() => house.stop());
+    const to = [...Array.from({ length: 12 }, (_, at) => `a${at}@dead.test`), ...Array.from({ length: 3 }, (_, at) => `z${at}@late.test`)];
+    const queueId = await put(house, kind, { to, queue: 'incoming' });
+    await house.start();
+    await eventually('it waits', () => (waits(house, queueId) ?? -1) > 0);
+    assert.equal(house.lines(/to=<z[0-9]@late\.test>.*status=deferred/).length, 3);
+    await listen(t, late);
+    if (kind === 'ours') execFileSync(process.execPath, [commands, 'postqueue', '-c', `${house.directory}/etc`, '-i', queueId]);
+    else execFileSync('/usr/sbin/postqueue', ['-c', `${house.directory}/etc`, '-i', queueId]);
+    await eventually('it was tried again', () => house.lines(/to=<a[0-9]+@dead\.test>.*status=deferred/).length === 24 && house.lines(/to=<z[0-9]@late\.test>.*status=/).length === 6);
+    assert.equal(house.lines(/to=<z[0-9]@late\.test>.*status=sent/).length, 3);
+  });
+}

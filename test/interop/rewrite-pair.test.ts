@@ -16,6 +16,7 @@ const settings: ReadonlyMap<string, readonly string[]> = new Map([
   ['nopercent', ['allow_percent_hack = no', 'append_at_myorigin = no']],
   ['quoted', ['resolve_dequoted_address = no']],
   ['nulls', ['resolve_null_domain = yes', 'resolve_numeric_domain = yes', 'allow_min_user = yes', 'empty_address_recipient = nobody']],
+  ['nodest', ['mydestination =']],
   ['stranger', ['mydestination = localhost', 'myorigin = far.test']],
   ['classes', ['virtual_alias_domains = alias.test', 'virtual_mailbox_domains = box.test', 'relay_domains = relay.test', 'relayhost = [smart.test]']],
   ['noutf8', ['smtputf8_enable = no']],

@@ -3,7 +3,7 @@ import { bounceText, loadTemplates } from '../../config/bounce-text.ts';
 import type { Configuration } from '../../config/configuration.ts';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { zoneAt } from '../../host/zone.ts';
-import { cleanupFlag, internalFlags } from '../../ipc/cleanup.ts';
+import { internalMailFlags, internalMailParameters } from '../../ipc/internal-mail.ts';
 import type { Directory } from '../../ipc/directory.ts';
 import type { Log } from '../../log/log.ts';
 import type { ReportKind, Template } from '../../message/bounce-templates.ts';
@@ -13,7 +13,6 @@ import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { LogName, QueueStore } from '../../queue/store.ts';
 import type { Clock } from '../../server/clock.ts';
 import type { Tools } from '../../server/daemon.ts';
-import { splitList } from '../../text/ascii.ts';
 import { parseNameMask } from '../../text/name-mask.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { foldCase } from '../../text/utf8.ts';
@@ -22,8 +21,8 @@ import { LogFiles } from './log-files.ts';
 export const bounceParameters = [
   'myhostname', 'mydomain', 'mail_name', 'notify_classes', 'bounce_notice_recipient', '2bounce_notice_recipient', 'delay_notice_recipient',
   'double_bounce_sender', 'bounce_size_limit', 'bounce_template_file', 'header_from_format', 'enable_threaded_bounces',
-  'backwards_bounce_logfile_compatibility', 'maximal_queue_lifetime', 'delay_warning_time', 'smtputf8_enable', 'smtputf8_autodetect_classes',
-  'internal_mail_filter_classes', 'requiretls_enable', 'requiretls_redact_dsn', 'tls_required_enable', 'cleanup_service_name',
+  'backwards_bounce_logfile_compatibility', 'maximal_queue_lifetime', 'delay_warning_time', ...internalMailParameters,
+  'requiretls_enable', 'requiretls_redact_dsn', 'tls_required_enable', 'cleanup_service_name',
   'hash_queue_names', 'hash_queue_depth', 'enable_long_queue_ids', 'deliver_lock_attempts', 'deliver_lock_delay',
 ] as const;
 
@@ -96,10 +95,5 @@ export function dateOf(seconds: number): string {
 
 /** What cleanup is asked to do with a report. */
 export function cleanupFlags({ view }: Desk, sendOptions: number): number {
-  const named = (classes: string, ...words: string[]): boolean => splitList(classes).some((word) => words.includes(word.toLowerCase()));
-  let flags: number = internalFlags;
-  if (named(view.internal_mail_filter_classes, 'bounce')) flags |= cleanupFlag.filter | cleanupFlag.milter;
-  if (view.smtputf8_enable && named(view.smtputf8_autodetect_classes, 'bounce', 'all')) flags |= cleanupFlag.autoUtf8;
-  if (sendOptions & sendOption.smtputf8Requested) flags |= cleanupFlag.smtputf8;
-  return flags;
+  return internalMailFlags(view, 'bounce', sendOptions);
 }

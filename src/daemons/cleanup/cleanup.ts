@@ -4,13 +4,15 @@
  * It completes headers and addresses, expands virtual aliases, holds the limits, and answers only when the message is durable.
  * See session.ts for one message; this file opens what all messages share.
  */
+import { existsSync } from 'node:fs';
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { Reports, reportParameters } from '../../delivery/reports.ts';
 import { bounceService } from '../../ipc/bounce.ts';
 import { serveCleanup } from '../../ipc/cleanup-server.ts';
-import type { Cleanup } from '../../ipc/cleanup.ts';
+import type { Cleanup, CleanupOptions, CleanupSession } from '../../ipc/cleanup.ts';
 import { rewriteService } from '../../ipc/rewrite.ts';
 import { quote822Local, unquote822Local } from '../../message/address.ts';
+import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { Daemon, Service, Tools } from '../../server/daemon.ts';
 import { addressRules, localDomains } from '../../tables/lists.ts';
 import { mapAddress } from '../../tables/address-mapping.ts';
@@ -23,6 +25,7 @@ import { parseNameMask, type NameTable } from '../../text/name-mask.ts';
 import { openAddressMaps } from './address-maps.ts';
 import { contentRules } from './content-rules.ts';
 import { cleanupParameters, type CleanupContext } from './context.ts';
+import { InFlow } from './in-flow.ts';
 import { openOtherMilters } from './milter-emulation.ts';
 import { MessageSession } from './session.ts';
 
@@ -44,7 +47,8 @@ export const daemon: Daemon = {
 
 function open(tools: Tools): Service {
   const context = cleanupContext(tools);
-  const calls: Cleanup = { open: (options) => new MessageSession(context, options), reserve: () => context.store.reserve?.(context.view.enable_long_queue_ids) };
+  const open = (options: CleanupOptions): MaybePromise<CleanupSession> => chain(context.inFlow?.pause(), () => new MessageSession(context, options));
+  const calls: Cleanup = { open, reserve: () => context.store.reserve?.(context.view.enable_long_queue_ids) };
   return { calls, client: ({ socket, log, ending }) => serveCleanup(socket, calls, log, ending) };
 }
 
@@ -74,7 +78,18 @@ function cleanupContext(tools: Tools): CleanupContext {
     holdDirectory: 'incoming',
     milters: openOtherMilters(tools),
     milterHeaderChecks: milterHeaderChecks.isEmpty ? undefined : milterHeaderChecks,
+    inFlow: inFlow(view, tools),
   };
+}
+
+function inFlow(view: CleanupContext['view'], { store, clock }: Tools): InFlow {
+  const paths = new QueuePaths({ hashQueueNames: view.hash_queue_names, hashQueueDepth: view.hash_queue_depth });
+  return new InFlow({
+    delay: view.in_flow_delay, limit: view.default_process_limit,
+    untaken: () => store.residents?.untaken ?? 0,
+    isThere: (queueId) => existsSync(paths.path('incoming', queueId)),
+    after: (milliseconds, run) => void clock.after(milliseconds, run),
+  });
 }
 
 const extensionWords: NameTable = ['canonical', 'virtual', 'alias', 'forward', 'include', 'generic'].map((name, bit) => [name, 1 << bit]);

@@ -13,6 +13,7 @@ import type { Clock } from '../../server/clock.ts';
 import { contentParameters, type ContentRules } from './content-rules.ts';
 import type { AnswerMemory } from '../../text/answer-memory.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
+import type { InFlow } from './in-flow.ts';
 import type { AddressMaps } from './address-maps.ts';
 
 /** The parameters that cleanup(8) reads; reading another one does not compile. */
@@ -23,6 +24,7 @@ export const cleanupParameters = [
   'virtual_alias_maps', 'virtual_alias_expansion_limit', 'virtual_alias_recursion_limit', 'virtual_alias_address_length_limit',
   'duplicate_filter_limit', 'delay_warning_time', 'propagate_unmatched_extensions', 'recipient_delimiter', 'milter_header_checks',
   'always_bcc', 'empty_address_recipient', 'smtputf8_enable', 'queue_file_attribute_count_limit', 'verp_delimiter_filter', 'disable_verp_bounces', 'hash_queue_names', 'hash_queue_depth', 'queue_service_name', 'remote_header_rewrite_domain', 'cleanup_service_name', 'bounce_service_name', 'trace_service_name', 'rewrite_service_name',
+  'in_flow_delay', 'default_process_limit',
   ...contentParameters,
 ] as const;
 
@@ -51,6 +53,8 @@ export interface CleanupContext {
   readonly milters?: OtherMilters | undefined;
   /** milter_header_checks; undefined: none. */
   readonly milterHeaderChecks?: Maps | undefined;
+  /** in_flow_delay; undefined: nothing waits. */
+  readonly inFlow?: InFlow | undefined;
   /** Where messages are held back that filters may change. */
   readonly holdDirectory: string;
 }

@@ -10,6 +10,7 @@ import type { Report, ReportedMessage } from '../../delivery/reports.ts';
 import type { Recipient as Told } from '../../ipc/deliver.ts';
 import type { ContentRules } from './content-rules.ts';
 import type { CleanupContext } from './context.ts';
+import type { InFlow } from './in-flow.ts';
 import { MessageSession } from './session.ts';
 
 /** Nothing is asked of content. */
@@ -31,6 +32,7 @@ function bench({ late = false, announced = false, context: own = {} }: { late?: 
     commit: async (_queue: string, facts?: MessageFacts) => ((kept.facts = facts), (kept.committed = true), announced),
   } as unknown as MessageWriter;
   const warnings: string[] = [];
+  const infos: string[] = [];
   const full = (address: string): string => (address.includes('@') || address === '' ? address : `${address}@host.test`);
   const answer = <T>(value: T): T | Promise<T> => (late ? new Promise((resolve) => { setImmediate(() => resolve(value)); }) : value);
   const context = {
@@ -44,13 +46,13 @@ function bench({ late = false, announced = false, context: own = {} }: { late?: 
       full_name_encoding_charset: 'utf-8', tls_required_enable: true, requiretls_enable: true, requiretls_esmtp_header: true, info_log_address_format: 'external',
     },
     content: plainContent,
-    log: { info: () => undefined, warning: (text: string) => void warnings.push(text) },
+    log: { info: (text: string) => void infos.push(text), warning: (text: string) => void warnings.push(text) },
     clock: { now: () => 1_700_000_001_000 }, store: { create: () => writer }, rewrittenHeaders: new AnswerMemory(10, Infinity, () => 0),
     services: { trigger: () => void kept.triggers++ }, virtualAliases: undefined, addressMaps: undefined,
     rewrite: { rewrite: ({ address }: { address: string }) => answer({ address: full(address) }) },
     fullAddress: (address: string) => answer(full(address)), ...own,
   } as unknown as CleanupContext;
-  return { kept, warnings, session: new MessageSession(context, { flags: cleanupFlag.mapOk, lineEnd: 'crlf' }) };
+  return { kept, warnings, infos, view: context.view, session: new MessageSession(context, { flags: cleanupFlag.mapOk, lineEnd: 'crlf' }) };
 }
 
 type Recipient = { address: string; notify: number; orcpt: string };
@@ -96,11 +98,34 @@ test('a record with a NUL in it is left for the reader of the file', async () =>
 
 test('the queue manager is woken unless it was told', async () => {
   for (const announced of [false, true]) {
-    const { kept, session } = bench({ announced });
+    const files: string[] = [];
+    const { kept, session } = bench({ announced, context: { inFlow: { kept: (queueId: string) => void files.push(queueId) } as unknown as InFlow } });
     feed(session, 'me@x', [{ address: 'joe@x', notify: 0, orcpt: '' }], 'x\r\n');
     await session.end();
-    assert.equal(kept.triggers, announced ? 0 : 1);
+    assert.deepEqual([kept.triggers, files], announced ? [0, []] : [1, ['AB12']]);
   }
+});
+
+for (const [name, limit, recipients, content, status] of [
+  ['content', 300, 1, 'x'.repeat(400), cleanupStatus.size],
+  ['envelope', 2000, 100, '', cleanupStatus.size],
+  ['nothing', 2000, 1, '', 0],
+  ['no limit', 0, 100, 'x'.repeat(400), 0],
+] as const) {
+  test(`message_size_limit counts the whole file: ${name}`, async () => {
+    const { kept, warnings, session } = bench({ context: { view: { ...bench().view, message_size_limit: limit } } });
+    feed(session, 'me@x', Array.from({ length: recipients }, (_, at) => ({ address: `joe${at}@there.test`, notify: 0, orcpt: '' })), `\r\n${content}\r\n`);
+    assert.equal((await session.end()).status, status);
+    assert.deepEqual([kept.committed, warnings], status === 0 ? [true, []] : [false, ['AB12: queue file size limit exceeded']]);
+  });
+}
+
+test('a message that its client gives up is told of', () => {
+  const { infos, session } = bench();
+  session.record(recordType.time, '1700000000 5');
+  session.abort();
+  session.abort();
+  assert.deepEqual(infos, ['AB12: removed (canceled)']);
 });
 
 test('a late answer keeps everything in order, and an abort ends it', async () => {

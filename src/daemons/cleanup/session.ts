@@ -100,6 +100,7 @@ export class MessageSession implements CleanupSession {
     this.#state.refuse(cleanupStatus.bad);
     this.#filters?.abort();
     this.#state.writer.discard();
+    this.#context.log.info(`${this.queueId}: removed (canceled)`);
   }
 
   #put(item: Item): void {
@@ -176,8 +177,13 @@ export class MessageSession implements CleanupSession {
     if (this.#phase !== 'content') return this.#intake.bad('content outside of the content segment');
     this.#state.contentBytes += chunk.length;
     const { message_size_limit: limit } = this.#context.view;
-    if (limit > 0 && this.#state.contentBytes > limit) this.#state.refuse(cleanupStatus.size);
+    if (limit > 0 && this.#state.contentBytes > limit) this.#tooLarge();
     return this.#state.isWhole ? this.#content!.push(chunk) : undefined;
+  }
+
+  #tooLarge(): void {
+    if ((this.#state.status & cleanupStatus.size) === 0) this.#context.log.warning(`${this.queueId}: queue file size limit exceeded`);
+    this.#state.refuse(cleanupStatus.size);
   }
 
   #beginExtracted(): void | Promise<void> {
@@ -224,6 +230,9 @@ export class MessageSession implements CleanupSession {
   async #finish(): Promise<CleanupReply> {
     const state = this.#state;
     if (state.isWhole && state.recipient === undefined) state.refuse(cleanupStatus.noRecipients);
+    const { message_size_limit: limit } = this.#context.view;
+    // Envelope and added headers count, as for whoever writes a file of limited size.
+    if (limit > 0 && state.isWhole && state.offset > limit) this.#tooLarge();
     if (state.flags & cleanupFlag.discard) state.status = 0;
     await this.#filters?.see();
     if (state.flags & cleanupFlag.discard) state.status = 0;
@@ -244,7 +253,9 @@ export class MessageSession implements CleanupSession {
     state.seal();
     const isHeld = (state.flags & cleanupFlag.hold) !== 0;
     const announced = await state.writer.commit(isHeld ? 'hold' : 'incoming', state.facts());
-    if (!isHeld && !announced) this.#context.services.trigger('public', this.#context.view.queue_service_name, 'I');
+    if (isHeld || announced) return;
+    this.#context.inFlow?.kept(state.queueId);
+    this.#context.services.trigger('public', this.#context.view.queue_service_name, 'I');
   }
 
   #drop(): CleanupReply {

@@ -6,7 +6,8 @@
  */
 import { isTraceOnly } from '../../delivery/reports.ts';
 import { zoneAt } from '../../host/zone.ts';
-import { cleanupFlag, internalFlags, type CleanupSession } from '../../ipc/cleanup.ts';
+import { cleanupFlag, type CleanupSession } from '../../ipc/cleanup.ts';
+import { internalMailFlags } from '../../ipc/internal-mail.ts';
 import type { DeliveryRequest } from '../../ipc/deliver.ts';
 import { quote822Local } from '../../message/address.ts';
 import { attributeName } from '../../message/envelope-names.ts';
@@ -83,8 +84,7 @@ export class Forwards {
 
   async #open(sender: string, dsnEnvid: string, dsnRet: number): Promise<CleanupSession> {
     const { view, tools } = this.#settings;
-    const utf8 = this.#request.smtputf8 !== 0 ? cleanupFlag.smtputf8 : 0;
-    const flags = cleanupFlag.bounce | internalFlags | utf8;
+    const flags = cleanupFlag.bounce | internalMailFlags(view, 'forward', this.#request.smtputf8);
     const session = await tools.services.cleanup(view.cleanup_service_name).open({ flags, lineEnd: 'lf' });
     const { seconds, microseconds } = timeValue(this.#settings.now());
     session.record(recordType.time, `${seconds} ${microseconds}`);

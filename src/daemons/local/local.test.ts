@@ -6,6 +6,7 @@ import { Bench, type BenchOptions } from '../../delivery/testing.ts';
 import { getpwnam } from '../../host/identity.ts';
 import { requestFlag } from '../../ipc/deliver.ts';
 import { cleanupFlag, internalFlags } from '../../ipc/cleanup.ts';
+import { sendOption } from '../../message/envelope-names.ts';
 import { daemon } from './local.ts';
 
 const isRoot = process.getuid!() === 0;
@@ -194,6 +195,13 @@ test('an alias without an owner hands the sender\'s wishes on, but for SUCCESS, 
     'T1800000012 0', 'Ssender@example.com', 'Aret_flags=1', 'Aenvelope_id=e', 'Alog_client_name=mx', 'Asasl_method=PLAIN', 'Alog_ident=X', 'Arewrite_context=local',
     'Adsn_orig_rcpt=rfc822;l@example.org', 'Anotify_flags=4', 'Ol@example.org', 'Rjoe@far.example',
   ]);
+});
+
+test('what must be encrypted on its way, or needs SMTPUTF8, still does', async () => {
+  const { bench, deliver } = await open({ aliases: 'away joe@far.example', main: 'smtputf8_enable = yes\nsmtputf8_autodetect_classes = forward\n' });
+  for (const smtputf8 of [0, sendOption.requireTlsEsmtp, sendOption.smtputf8Requested, sendOption.smtputf8Header]) await deliver(['away@example.org'], { request: { smtputf8 } });
+  assert.deepEqual(bench.forwarded.map(({ options }) => options.flags & ~(internalFlags | cleanupFlag.bounce | cleanupFlag.autoUtf8)), [0, cleanupFlag.requireTls, cleanupFlag.smtputf8, 0]);
+  assert.ok(bench.forwarded.every(({ options }) => options.flags & cleanupFlag.autoUtf8));
 });
 
 test('cleanup out of reach: deferred, and nothing is forwarded', async () => {

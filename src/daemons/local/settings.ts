@@ -8,6 +8,7 @@ import type { Rights } from '../../delivery/failure.ts';
 import { checkSizeLimit, Mailboxes, parseMailboxLocks, type MailboxLocks } from '../../delivery/mailbox.ts';
 import { Maildirs } from '../../delivery/maildir.ts';
 import { getpwnam } from '../../host/identity.ts';
+import { internalMailParameters } from '../../ipc/internal-mail.ts';
 import { rewriteService } from '../../ipc/rewrite.ts';
 import type { Calls } from '../../ipc/service.ts';
 import type { ExtensionOptions } from '../../message/address.ts';
@@ -19,7 +20,7 @@ import { parseNameMask, type NameTable } from '../../text/name-mask.ts';
 import { Biff } from './biff.ts';
 
 export const localParameters = [
-  ...lockParameters,
+  ...lockParameters, ...internalMailParameters,
   'alias_maps', 'allow_mail_to_commands', 'allow_mail_to_files', 'biff', 'cleanup_service_name', 'command_execution_directory',
   'command_expansion_filter', 'command_time_limit', 'default_privs', 'double_bounce_sender', 'duplicate_filter_limit',
   'enable_original_recipient', 'execution_directory_expansion_filter', 'expand_owner_alias', 'export_environment', 'fallback_transport',

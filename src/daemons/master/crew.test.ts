@@ -146,6 +146,7 @@ for (const [name, end, want] of [
   ['a good end says nothing', { pid: 5, status: 0, signal: null }, []],
   ['a status', { pid: 5, status: 75, signal: null }, ['process p pid 5 exit status 75']],
   ['a signal', { pid: 5, status: null, signal: 11 }, ['process p pid 5 killed by signal 11']],
+  ['one that stood still', { pid: 5, status: null, signal: 14 }, ['process p pid 5 killed by signal 14 -- watchdog timeout']],
   ['our own signal', { pid: 5, status: null, signal: 9, asked: true }, []],
 ] as const) {
   test(`the words for an end: ${name}`, () => assert.deepEqual(endLines('p', end), want));

@@ -4,6 +4,7 @@
  * A state machine without a process, a socket or a clock: it is told what happened and when, and asked what to watch and to
  * start. Times are milliseconds of a monotonic clock.
  */
+import { constants } from 'node:os';
 import type { Placement } from './placement.ts';
 import { share } from './placement.ts';
 
@@ -179,8 +180,11 @@ export class Crew {
   }
 }
 
+/** What ends a process that stood still (host/watchdog.ts). */
+const watchdogSignal = constants.signals.SIGALRM;
+
 /** The log's words for an end that was not as it should be, as master(8) of Postfix says them. */
 export function endLines(program: string, { pid, status, signal, asked }: ProcessEnd): string[] {
-  if (signal !== null) return asked ? [] : [`process ${program} pid ${pid} killed by signal ${signal}`];
+  if (signal !== null) return asked ? [] : [`process ${program} pid ${pid} killed by signal ${signal}${signal === watchdogSignal ? ' -- watchdog timeout' : ''}`];
   return status === 0 ? [] : [`process ${program} pid ${pid} exit status ${status}`];
 }

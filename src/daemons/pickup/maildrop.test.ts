@@ -101,6 +101,33 @@ test('cleanup is out of reach: the files wait', async (t) => {
   assert.deepEqual([files(), lines], [['ABC1'], ['warning: maildrop/ABC1: public/cleanup: connection refused -- will try again later']]);
 });
 
+test('a file that cannot be read keeps no other from being taken', async (t) => {
+  const pretended = new PretendedCleanup();
+  let calls = 0;
+  const open: PretendedCleanup['open'] = (options) => {
+    if (++calls === 1) throw Object.assign(new Error('EIO: i/o error, read'), { code: 'EIO', syscall: 'read' });
+    return pretended.open(options);
+  };
+  const { put, files, lines, maildrop } = bench(t, { cleanup: { open } });
+  put('ABC1', message);
+  put('ABC2', message);
+  await maildrop.empty();
+  assert.deepEqual([files(), pretended.messages.length, calls], [[], 2, 3]);
+  assert.match(lines[0]!, /^warning: maildrop\/ABC[12]: EIO: i\/o error, read -- will try again later$/);
+});
+
+for (const [name, checked] of [['all', true], ['a group', false]] as const) {
+  test(`in a maildrop that ${name} may write to only the time is believed of what postdrop wrote, if it did`, async (t) => {
+    const { put, cleanup, maildrop } = bench(t);
+    fs.chmodSync('maildrop', checked ? 0o1733 : 0o730);
+    put('ABC1', encoded('T1 2', 'Alog_client_name=trusted', 'Sme@example.org', 'Ryou@example.org', 'M', 'NSubject: x', 'X', 'E'));
+    await maildrop.empty();
+    const records = cleanup.messages[0]!.records;
+    assert.deepEqual(records.filter((record) => record.includes('trusted')), []);
+    assert.equal(records.includes('T1 2'), !checked);
+  });
+}
+
 test('what postsuper -r put there is told apart, and not shown to Milters again', async (t) => {
   const { put, cleanup, lines, maildrop } = bench(t, { ownerUid: uid });
   put('ABC1', message, 0o700);

@@ -3,12 +3,13 @@
  *
  * A file that cannot be taken now (cleanup refuses for a while, no permission to read it) stays for the next round; one that
  * is no message is removed with a warning, as by Postfix. What is not ready or no plain file is passed over; of the latter a warning
- * is given once.
+ * is given once (complaints.ts). Trouble with one file keeps no other from being taken.
  *
- * Into a maildrop with Postfix's mode only postdrop(1) can write, which has checked what it wrote. Where every user may write
- * (docs/decisions/local-submission.md), the same checks are made here.
+ * Into a maildrop with Postfix's mode only postdrop(1) can write, which has checked what it wrote; where every user may write
+ * (docs/decisions/local-submission.md), nobody has. So the same checks are made here, of all that is not the mail system's own.
  */
 import { closeSync, constants, statSync, unlinkSync, type Stats } from 'node:fs';
+import { setImmediate as turn } from 'node:timers/promises';
 import { errorText } from '../../host/libc.ts';
 import { cleanupDetail, cleanupFlag, cleanupStatus, type Cleanup, type CleanupReply, type CleanupSession } from '../../ipc/cleanup.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
@@ -16,8 +17,10 @@ import type { Log } from '../../log/log.ts';
 import { readyFile } from '../../queue/open-ok.ts';
 import type { QueuePaths } from '../../queue/queue-paths.ts';
 import { RecordFile } from '../../queue/record-file.ts';
-import type { QueueStore } from '../../queue/store.ts';
+import { QueueTrouble, type QueueStore } from '../../queue/store.ts';
 import type { Submitters } from '../../tables/submitters.ts';
+import { TableTrouble } from '../../tables/table.ts';
+import { Complaints } from './complaints.ts';
 import { LocalMessage, malformed, type OwnName, type Progress } from './message.ts';
 import { openMaildropFile, type NotOpened, type Opened } from './open-file.ts';
 import { SubmittedMessage } from './submitted.ts';
@@ -44,8 +47,8 @@ type Fate = 'remove' | 'keep';
 
 /** Files under way at once: they share the disk's commits. */
 const together = 16;
-/** Warnings of files that are in nobody's way; past this many the oldest may be said again. */
-const rememberedWarnings = 1000;
+/** Records of a file that are taken before others get a turn. */
+const portion = 500;
 /** How Postfix's log numbers what is no record: the end of the file, and a malformed record. */
 const noRecord = -1;
 const badRecord = -2;
@@ -54,10 +57,11 @@ const day = 24 * hour;
 
 export class Maildrop {
   readonly #setup: MaildropSetup;
-  readonly #warned = new Set<string>();
+  readonly #complaints: Complaints;
 
   constructor(setup: MaildropSetup) {
     this.#setup = setup;
+    this.#complaints = new Complaints((text) => setup.log.warning(text));
   }
 
   /** Look through the directory until nothing more can be taken from it. */
@@ -73,20 +77,31 @@ export class Maildrop {
       removed += fates.filter((fate) => fate === 'remove').length;
       if (fates.includes('stop')) return 0;
     }
+    this.#complaints.roundEnds();
     return removed;
   }
 
   async #one(queueId: string): Promise<Fate | 'stop'> {
-    const file = readyFile(this.#setup.paths, 'maildrop', queueId, (text) => this.#warnOnce(text), this.#setup.now());
+    const file = readyFile(this.#setup.paths, 'maildrop', queueId, (text) => this.#complaints.say(text), this.#setup.now());
     if (file === undefined) return 'keep';
     try {
       const fate = await this.#pickUp(file.path, queueId, file.status);
       return fate === 'remove' && this.#remove(file.path) ? 'remove' : 'keep';
     } catch (error) {
-      if (!(error instanceof ServiceTrouble)) throw error;
-      this.#setup.log.warning(`${file.path}: ${error.message} -- will try again later`);
+      return this.#trouble(file.path, error);
+    }
+  }
+
+  /** Cleanup or a table cannot be reached, or the queue takes nothing: the others wait too. A file that cannot be read waits alone. */
+  #trouble(path: string, error: unknown): 'stop' | 'keep' {
+    const text = `${path}: ${error instanceof Error ? error.message : String(error)} -- will try again later`;
+    if (error instanceof ServiceTrouble || error instanceof QueueTrouble || error instanceof TableTrouble) {
+      this.#setup.log.warning(text);
       return 'stop';
     }
+    if ((error as NodeJS.ErrnoException).syscall === undefined) throw error;
+    this.#complaints.say(text);
+    return 'keep';
   }
 
   async #pickUp(path: string, queueId: string, status: Stats): Promise<Fate> {
@@ -100,9 +115,11 @@ export class Maildrop {
   }
 
   #cannotOpen(path: string, { code, reason }: NotOpened): Fate {
-    if (code !== 'ENOENT') this.#warnOnce(`open input file ${path}: ${reason}`);
-    if (code !== 'EACCES') return 'remove';
-    this.#warnOnce(`if this file was created by Postfix < 1.1, then you may have to chmod a+r ${this.#setup.queueDirectory}/${path}`);
+    if (code !== 'ENOENT') this.#complaints.say(`open input file ${path}: ${reason}`);
+    // It is not what it should be; all else (no descriptors, a disk) may pass.
+    if (code === 'EPERM' || code === 'ELOOP') return 'remove';
+    if (code !== 'EACCES') return 'keep';
+    this.#complaints.say(`if this file was created by Postfix < 1.1, then you may have to chmod a+r ${this.#setup.queueDirectory}/${path}`);
     return 'keep';
   }
 
@@ -110,15 +127,21 @@ export class Maildrop {
     const { cleanup, ownerUid, flags, log, own, lineLimit, submitters } = this.#setup;
     const { uid } = status;
     const isRequeued = uid === ownerUid && (status.mode & constants.S_IROTH) === 0;
-    const isUnchecked = uid !== ownerUid && this.#anyoneMayWrite();
-    if (isUnchecked && !await this.#welcome(uid)) return 'remove';
+    const isOwn = uid === ownerUid;
+    if (!isOwn && !await this.#welcome(uid)) return 'remove';
     // Mail that was in the queue before has been through its Milters.
     const wanted = isRequeued ? flags & ~(cleanupFlag.milter | cleanupFlag.autoUtf8) : flags;
     const session = await cleanup.open({ flags: wanted, lineEnd: 'lf' });
     const origin = { uid, arrival: this.#believable(status.mtimeMs, session.queueId, path), requeuedFrom: isRequeued ? queueId : undefined };
     const message = new LocalMessage(session, origin, own, (text) => log.info(text));
-    const taker = isUnchecked ? new SubmittedMessage(message, { uid, submitters, warn: (text) => log.warning(text) }) : message;
-    return this.#copy(new RecordFile(fd, { maximumLength: lineLimit, followPointers: !isUnchecked }), taker, session, path, uid);
+    const user = { uid, submitters, mayTellTime: !this.#anyoneMayWrite(), warn: (text: string) => log.warning(text) };
+    const taker = isOwn ? message : new SubmittedMessage(message, user);
+    try {
+      return await this.#copy(new RecordFile(fd, { maximumLength: lineLimit, followPointers: isOwn }), taker, session, path, uid);
+    } catch (error) {
+      session.abort();
+      throw error;
+    }
   }
 
   #anyoneMayWrite(): boolean {
@@ -132,7 +155,7 @@ export class Maildrop {
   }
 
   async #copy(file: RecordFile, taker: Taker, session: CleanupSession, path: string, uid: number): Promise<Fate> {
-    for (;;) {
+    for (let count = 1; ; count++) {
       const step = file.next();
       const progress: Progress = step.kind === 'record' ? await taker.take(step.record)
         : malformed(`uid=${uid}: unexpected or malformed record type ${step.kind === 'bad' ? badRecord : noRecord}`);
@@ -143,6 +166,7 @@ export class Maildrop {
         return progress.status & cleanupStatus.write ? 'keep' : 'remove';
       }
       if (taker.full) await taker.drained();
+      else if (count % portion === 0) await turn();
     }
   }
 
@@ -172,12 +196,5 @@ export class Maildrop {
       this.#setup.log.warning(`remove ${path}: ${errorText(error)}`);
       return false;
     }
-  }
-
-  #warnOnce(text: string): void {
-    if (this.#warned.has(text)) return;
-    if (this.#warned.size >= rememberedWarnings) this.#warned.delete(this.#warned.values().next().value!);
-    this.#warned.add(text);
-    this.#setup.log.warning(text);
   }
 }

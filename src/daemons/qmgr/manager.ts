@@ -160,7 +160,7 @@ export class Manager {
     const { log, clock } = this.#tools;
     const { confirm_delay_cleared: confirmDelay, qmgr_message_recipient_minimum: recipientMinimum } = this.#view;
     const envelope = firstRecipients(known, this.#firstRecipients());
-    const message = activeMessage(queueId, envelope, { forcedExpire, again, flushed, confirmDelay, recipientMinimum }, clock.now());
+    const message = activeMessage(queueId, envelope, { forcedExpire, again, flushed, unthrottle, confirmDelay, recipientMinimum }, clock.now());
     this.#active.add(message);
     const sender = envelope.sender ? quote822Local(envelope.sender) : '';
     log.info(`${queueId}: from=<${sender}>, size=${envelope.size?.contentLength ?? 0}, nrcpt=${envelope.size?.recipientCount ?? envelope.recipients.length} (queue active)`);
@@ -171,7 +171,7 @@ export class Manager {
       message.rest = undefined;
       return this.#close(message);
     }
-    this.#route(message, envelope.recipients, (grouping) => this.#enter(message, grouping, unthrottle));
+    this.#route(message, envelope.recipients, (grouping) => this.#enter(message, grouping));
   }
 
   #route(message: ActiveMessage, recipients: readonly EnvelopeRecipient[], enter: (grouping: Grouping) => void): void {
@@ -199,13 +199,17 @@ export class Manager {
     this.#schedule();
   }
 
-  #enter(message: ActiveMessage, { entries, discarded }: Grouping, unthrottle: boolean): void {
+  #enter(message: ActiveMessage, { entries, discarded }: Grouping): void {
     this.#scheduler.expire(this.#tools.clock.monotonic());
     if (discarded.length > 0) this.#discard(message, discarded);
-    if (unthrottle) for (const { transport, queue } of entries) this.#scheduler.revive(transport, queue);
+    this.#revive(message, entries);
     for (const entry of entries) this.#add(entry);
     this.#close(message);
     this.#schedule();
+  }
+
+  #revive({ unthrottle }: ActiveMessage, entries: Grouping['entries']): void {
+    if (unthrottle) for (const { transport, queue } of entries) this.#scheduler.revive(transport, queue);
   }
 
   /** More of the recipients of a message, as many as there is room for. */
@@ -222,13 +226,14 @@ export class Manager {
 
   /** Into entries that wait already, as far as these have room. */
   #enterMore(message: ActiveMessage, { entries, discarded }: Grouping, more: boolean, unread: number): void {
+    this.#revive(message, entries);
     for (const entry of entries) {
       const last = this.#scheduler.waiting(message.mail, entry.transport, entry.queue);
       if (last !== undefined) this.#scheduler.grow(last, fillUp(last, entry, this.#routes));
       if (entry.size > 0) this.#add(entry);
     }
     this.#scheduler.refilled(message.mail, more, unread);
-    this.#enter(message, { entries: [], discarded }, false);
+    this.#enter(message, { entries: [], discarded });
   }
 
   #discard(message: ActiveMessage, recipients: Batch['recipients']): void {

@@ -46,6 +46,8 @@ export interface ActiveMessage {
   readonly again: boolean;
   /** defer_transports does not hold. */
   readonly flushed: boolean;
+  /** Somebody asked for this very mail: its destinations do not count as dead when it is their turn. */
+  readonly unthrottle: boolean;
   readonly contentFilter: string | undefined;
   readonly redirect: string | undefined;
   readonly verpDelimiters: string | undefined;
@@ -69,6 +71,7 @@ export interface Taking {
   readonly again: boolean;
   /** defer_transports does not hold: somebody asked for this mail, or for all. */
   readonly flushed?: boolean;
+  readonly unthrottle?: boolean;
   /** The sender was told of the delay, and is to be told of the end of it (confirm_delay_cleared). */
   readonly confirmDelay?: boolean;
   /** qmgr_message_recipient_minimum */
@@ -78,10 +81,10 @@ export interface Taking {
 /** A message as its envelope tells. `now` is in milliseconds. */
 export function activeMessage(queueId: string, envelope: Envelope, taking: Taking, now: number): ActiveMessage {
   const { recipients, createTime, arrivalTime, warnTime, warnOffset, traceFlagsOffset, contentFilter, redirect, verpDelimiters, size } = envelope;
-  const { forcedExpire, again, flushed = false, confirmDelay = false } = taking;
+  const { forcedExpire, again, flushed = false, unthrottle = false, confirmDelay = false } = taking;
   const traceFlags = envelope.traceFlags | (confirmDelay && warnTime < 0 ? requestFlag.recordDelaySent : 0);
   const message: ActiveMessage = {
-    queueId, traceFlags, traceFlagsOffset, warnTime, warnOffset, forcedExpire, again, flushed, contentFilter, redirect, verpDelimiters,
+    queueId, traceFlags, traceFlagsOffset, warnTime, warnOffset, forcedExpire, again, flushed, unthrottle, contentFilter, redirect, verpDelimiters,
     about: aboutMessage(queueId, envelope, now),
     wantsTrace: (traceFlags & reportedFlags) !== 0 || wantsSuccess(envelope),
     born: createTime || arrivalTime.seconds,

@@ -5,21 +5,21 @@
  */
 import { ConfigurationError } from '../../config/configuration-error.ts';
 import { zoneAt } from '../../host/zone.ts';
-import { cleanupFlag, internalFlags } from '../../ipc/cleanup.ts';
+import { internalMailFlags, internalMailParameters } from '../../ipc/internal-mail.ts';
 import { attributeName } from '../../message/envelope-names.ts';
 import { receivedFromOurselves } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import type { TakenTranscript, Trouble } from '../../protocol/smtp-client/transcript.ts';
 import type { Tools } from '../../server/daemon.ts';
-import { printable, splitList } from '../../text/ascii.ts';
+import { printable } from '../../text/ascii.ts';
 import { parseNameMask } from '../../text/name-mask.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { timeValue } from '../../text/time.ts';
 import { wrapText } from '../../text/wrap.ts';
 
 const noticeParameters = [
-  'notify_classes', 'error_notice_recipient', 'double_bounce_sender', 'header_from_format', 'internal_mail_filter_classes', 'myhostname', 'mail_name',
-  'smtputf8_enable', 'cleanup_service_name',
+  'notify_classes', 'error_notice_recipient', 'double_bounce_sender', 'header_from_format', 'myhostname', 'mail_name',
+  'cleanup_service_name', ...internalMailParameters,
 ] as const;
 
 const classes = ['bounce', '2bounce', 'data', 'delay', 'policy', 'protocol', 'resource', 'software'] as const;
@@ -49,8 +49,7 @@ export function openNotices({ config, clock, log, services }: Tools, dialect: 'S
   const view = config.view(noticeParameters);
   const wanted = wantedTroubles(view.notify_classes);
   if (wanted.size === 0) return undefined;
-  const isFiltered = splitList(view.internal_mail_filter_classes).some((word) => word.toLowerCase() === 'notify');
-  const flags = internalFlags | (isFiltered ? cleanupFlag.filter | cleanupFlag.milter : 0);
+  const flags = internalMailFlags(view, 'notify');
   const doubleBounce = `${view.double_bounce_sender}@${view.myhostname}`;
   zoneAt(clock.now()); // the zone's file is read before chroot
   const post = async (text: string): Promise<void> => {

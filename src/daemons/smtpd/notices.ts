@@ -3,21 +3,21 @@
  * be posted the log has a line, and nobody waits for it.
  */
 import { zoneAt } from '../../host/zone.ts';
-import { cleanupFlag, internalFlags, type Cleanup } from '../../ipc/cleanup.ts';
+import type { Cleanup } from '../../ipc/cleanup.ts';
+import { internalMailFlags, internalMailParameters } from '../../ipc/internal-mail.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
 import { attributeName } from '../../message/envelope-names.ts';
 import { receivedFromOurselves } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import type { Tools } from '../../server/daemon.ts';
-import { splitList } from '../../text/ascii.ts';
 import { parseNameMask } from '../../text/name-mask.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { timeValue } from '../../text/time.ts';
 import { errorClasses, transcriptText, type ErrorClass, type Notice } from './transcript.ts';
 
 export const noticeParameters = [
-  'notify_classes', 'error_notice_recipient', 'bounce_notice_recipient', 'double_bounce_sender', 'header_from_format', 'internal_mail_filter_classes', 'smtpd_history_flush_threshold',
+  'notify_classes', 'error_notice_recipient', 'bounce_notice_recipient', 'double_bounce_sender', 'header_from_format', 'smtpd_history_flush_threshold', ...internalMailParameters,
 ] as const;
 
 export interface Notices {
@@ -33,14 +33,13 @@ const ofSessions: readonly ErrorClass[] = ['bounce', 'data', 'policy', 'protocol
 /** Undefined: nobody wants to know. */
 export function openNotices(tools: Tools, cleanup: Cleanup): Notices | undefined {
   const { config, log, clock } = tools;
-  const view = config.view([...noticeParameters, 'myhostname', 'mail_name', 'smtputf8_enable']);
+  const view = config.view([...noticeParameters, 'myhostname', 'mail_name']);
   const table = errorClasses.map((name, at) => [name, 1 << at] as const);
   const mask = parseNameMask('notify_classes', table, view.notify_classes);
   if ('error' in mask) return log.fatal(mask.error);
   const classes = new Set(ofSessions.filter((name) => (mask.mask & (1 << errorClasses.indexOf(name))) !== 0));
   if (classes.size === 0) return undefined;
-  const isFiltered = splitList(view.internal_mail_filter_classes).some((word) => word.toLowerCase() === 'notify');
-  const flags = internalFlags | (isFiltered ? cleanupFlag.filter | cleanupFlag.milter : 0);
+  const flags = internalMailFlags(view, 'notify');
   zoneAt(clock.now()); // the zone's file is read before chroot
   const text = (label: string, { lines, reason }: Notice): string => [
     ...fromAndTo(view.header_from_format, view.myhostname, view.error_notice_recipient),

@@ -19,7 +19,7 @@ import { ProxyTransaction } from './proxy-transaction.ts';
 import type { TransactionFacts } from './transaction.ts';
 
 export const proxyParameters = [
-  'smtpd_proxy_filter', 'smtpd_proxy_timeout', 'smtpd_proxy_ehlo', 'smtpd_proxy_options', 'line_length_limit', 'smtputf8_enable',
+  'smtpd_proxy_filter', 'smtpd_proxy_timeout', 'smtpd_proxy_ehlo', 'smtpd_proxy_options', 'line_length_limit', 'smtputf8_enable', 'requiretls_esmtp_header',
 ] as const;
 
 export class ProxyFilter {
@@ -28,14 +28,17 @@ export class ProxyFilter {
   readonly ehlo: string;
   /** The filter is not asked before all of the message is here. */
   readonly speedAdjust: boolean;
+  /** requiretls_esmtp_header */
+  readonly marksRequireTls: boolean;
   readonly #connect: () => Promise<Connected>;
   readonly #connection: Omit<ConstructorParameters<typeof ProxyConnection>[0], 'socket' | 'warn'>;
 
-  constructor(options: { name: string; ehlo: string; speedAdjust: boolean; timeout: number; lineLimit: number; utf8: boolean; ticker: Ticker; connect: () => Promise<Connected> }) {
-    const { name, ehlo, speedAdjust, timeout, lineLimit, utf8, ticker, connect } = options;
+  constructor(options: { name: string; ehlo: string; speedAdjust: boolean; marksRequireTls?: boolean; timeout: number; lineLimit: number; utf8: boolean; ticker: Ticker; connect: () => Promise<Connected> }) {
+    const { name, ehlo, speedAdjust, marksRequireTls = false, timeout, lineLimit, utf8, ticker, connect } = options;
     this.name = name;
     this.ehlo = ehlo;
     this.speedAdjust = speedAdjust;
+    this.marksRequireTls = marksRequireTls;
     this.#connect = connect;
     this.#connection = { name, timeout, lineLimit, utf8, ticker };
   }
@@ -68,7 +71,7 @@ export function openProxyFilter({ config, log, clock }: Tools, context: TableCon
   const connect = (): Promise<Connected> => ('path' in where ? connectUnix(where.path, limits) : connectHost(where.host, where.port, limits, native));
   return new ProxyFilter({
     name, connect, timeout, ehlo: view.smtpd_proxy_ehlo, speedAdjust: 'mask' in options && options.mask === 1,
-    lineLimit: view.line_length_limit, utf8: view.smtputf8_enable, ticker: clock,
+    marksRequireTls: view.requiretls_esmtp_header, lineLimit: view.line_length_limit, utf8: view.smtputf8_enable, ticker: clock,
   });
 }
 

@@ -29,15 +29,18 @@ interface Course {
   readonly lines: readonly string[];
   /** What the filter took for whole messages. */
   readonly messages: readonly string[];
+  /** What it was told. */
+  readonly commands: readonly string[];
 }
 
-interface Play { readonly expiresInContent?: boolean; readonly faults?: Partial<Record<Stage, Speak>>; readonly hangs?: boolean; readonly speedAdjust?: boolean; readonly content?: Buffer }
+interface Play { readonly expiresInContent?: boolean; readonly faults?: Partial<Record<Stage, Speak>>; readonly hangs?: boolean; readonly speedAdjust?: boolean; readonly content?: Buffer; readonly requireTls?: 'marked' | 'unmarked' }
 
 /** A filter that speaks well but for the faults, and one transaction with it. With `hangs` the time limit is over as soon as a wait begins that the fault is for. */
-async function play({ expiresInContent = false, faults = {}, hangs = false, speedAdjust = false, content = Buffer.from('Subject: x\r\n\r\ntext\r\n') }: Play): Promise<Course> {
+async function play({ expiresInContent = false, faults = {}, hangs = false, speedAdjust = false, requireTls, content = Buffer.from('Subject: x\r\n\r\ntext\r\n') }: Play): Promise<Course> {
   const timers = new Set<() => void>();
   const sockets = new Set<net.Socket>();
   const messages: string[] = [];
+  const commands: string[] = [];
   const expireNow = (): void => { for (const run of [...timers]) run(); };
   const expire = (): void => void (hangs && setImmediate(expireNow));
   const server = net.createServer((socket) => {
@@ -62,7 +65,7 @@ async function play({ expiresInContent = false, faults = {}, hangs = false, spee
         const found = input.slice(0, end);
         input = input.slice(end + mark.length);
         const stage = inData ? 'end' : stages.find((name) => found.startsWith(name));
-        if (inData) messages.push(found);
+        (inData ? messages : commands).push(found);
         if (stage !== undefined) speak(stage);
       }
     });
@@ -72,14 +75,14 @@ async function play({ expiresInContent = false, faults = {}, hangs = false, spee
   const { port } = server.address() as net.AddressInfo;
   const ticker = { monotonic: () => 0, after: (_milliseconds: number, run: () => void) => (timers.add(run), { cancel: () => void timers.delete(run) }) };
   const filter = new ProxyFilter({
-    name: 'test', ehlo: 'mx.example.org', speedAdjust, timeout: 100, lineLimit: 2048, utf8: true, ticker, connect: () => connectInet('127.0.0.1', port, { ticker, timeout: 0 }),
+    name: 'test', ehlo: 'mx.example.org', speedAdjust, marksRequireTls: requireTls === 'marked', timeout: 100, lineLimit: 2048, utf8: true, ticker, connect: () => connectInet('127.0.0.1', port, { ticker, timeout: 0 }),
   });
   const { log, lines } = ears();
   const directory = fs.mkdtempSync(`${os.tmpdir()}/proxy-test-`);
   const client = { name: 'unknown', address: '192.0.2.1', literal: '192.0.2.1', port: '25', label: 'unknown[192.0.2.1]' };
   const state = { client, log, helo: 'client.test', protocol: 'ESMTP', effects: noSideEffects() };
-  const facts = { state, sender: 'ann@example.org', parameters: { smtputf8: false }, arrival: 0, isLocalRewriting: false } as unknown as TransactionFacts;
-  const transaction = new ProxyTransaction({ filter, facts, command: 'MAIL FROM:<ann@example.org>', opened: () => lines.push('opened'), spool: speedAdjust ? new ProxySpool(directory) : undefined });
+  const facts = { state, sender: 'ann@example.org', parameters: { smtputf8: false, requireTls: requireTls !== undefined }, arrival: 0, isLocalRewriting: false } as unknown as TransactionFacts;
+  const transaction = new ProxyTransaction({ filter, facts, command: `MAIL FROM:<ann@example.org>${requireTls === undefined ? '' : ' SIZE=7 requireTLS BODY=8BITMIME'}`, opened: () => lines.push('opened'), spool: speedAdjust ? new ProxySpool(directory) : undefined });
   const said: string[] = [];
   let verdict: Verdict | undefined;
   try {
@@ -95,13 +98,23 @@ async function play({ expiresInContent = false, faults = {}, hangs = false, spee
       ({ verdict } = await transaction.end());
       if (!verdict.accept) note('end', verdict.reply);
     }
-    return { said, verdict, lines, messages };
+    return { said, verdict, lines, messages, commands };
   } finally {
     transaction.abort();
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => { server.close(resolve); });
     assert.deepEqual(fs.readdirSync(directory), []);
     fs.rmdirSync(directory);
+  }
+}
+
+for (const speedAdjust of [false, true]) {
+  for (const [requireTls, mail, line] of [['marked', ' SIZE=7 BODY=8BITMIME', 'Require-TLS-ESMTP: yes\r\n'], ['unmarked', ' SIZE=7 BODY=8BITMIME', ''], [undefined, '', '']] as const) {
+    test(`${speedAdjust ? 'speed_adjust: ' : ''}REQUIRETLS is no word for a filter, and a header tells who is behind it: ${requireTls ?? 'not asked for'}`, async () => {
+      const { commands, messages } = await play({ speedAdjust, ...(requireTls === undefined ? {} : { requireTls }) });
+      assert.ok(commands.includes(`MAIL FROM:<ann@example.org>${mail}`), commands.join('\n'));
+      assert.ok(messages[0]!.endsWith(`Subject: x\r\n${line}\r\ntext`), messages[0]);
+    });
   }
 }
 
@@ -194,7 +207,7 @@ test('a client that goes away while the filter is being reached leaves no connec
     name: 'test', ehlo: 'mx', speedAdjust: false, timeout: 100, lineLimit: 2048, utf8: true, ticker, connect: () => connectInet('127.0.0.1', port, { ticker, timeout: 0 }),
   });
   const { log, lines } = ears();
-  const facts = { state: { log, effects: noSideEffects() } } as unknown as TransactionFacts;
+  const facts = { state: { log, effects: noSideEffects() }, parameters: { requireTls: false } } as unknown as TransactionFacts;
   const transaction = new ProxyTransaction({ filter, facts, command: 'MAIL FROM:<>', opened: () => lines.push('opened'), spool: undefined });
   const answer = transaction.recipient('joe@example.org', 0, '', 'RCPT TO:<joe@example.org>');
   transaction.abort();

@@ -8,6 +8,7 @@
 import { quote822Local } from '../../message/address.ts';
 import type { Reply as ClientReply } from '../../protocol/smtp-client/reply.ts';
 import { ProxyLines } from '../../protocol/smtp-proxy/lines.ts';
+import { RequireTlsHeader } from '../../protocol/smtp-proxy/require-tls-header.ts';
 import { passedOn } from '../../protocol/smtp-proxy/passed-on.ts';
 import { forwardCommands, offeredAttributes, type Forwarded } from '../../protocol/smtp-proxy/xforward.ts';
 import { forwardedClient } from '../../protocol/smtp-server/client-attributes.ts';
@@ -39,6 +40,8 @@ export class ProxyTransaction {
   readonly #options: ProxyTransactionOptions;
   #connection: ProxyConnection | undefined;
   readonly #lines = new ProxyLines();
+  /** Says that the client asked for REQUIRETLS, which the filter is not asked for. */
+  readonly #mark: RequireTlsHeader | undefined;
   /** Commands for later (speed_adjust). */
   readonly #later: string[] = [];
   /** The first, and how many were taken. */
@@ -56,6 +59,7 @@ export class ProxyTransaction {
   constructor(options: ProxyTransactionOptions) {
     this.facts = options.facts;
     this.#options = options;
+    this.#mark = options.facts.parameters.requireTls && options.filter.marksRequireTls ? new RequireTlsHeader() : undefined;
     if (options.spool !== undefined) options.opened();
   }
 
@@ -88,12 +92,19 @@ export class ProxyTransaction {
     this.#inContent = true;
     // Who speaks for another client has written the header for that one's connection.
     const received = this.facts.state.forwarded !== undefined ? [] : receivedLines(this.facts, own, '', this.#recipients === 1 ? this.#recipient : undefined);
-    this.content(headLines(this.facts, received));
+    this.#pass(headLines(this.facts, received));
     return undefined;
   }
 
   /** False: wait for drained(). */
   content(chunk: Buffer): boolean {
+    if (this.#mark === undefined) return this.#pass(chunk);
+    let isDrained = true;
+    for (const piece of this.#mark.take(chunk)) isDrained = this.#pass(piece);
+    return isDrained;
+  }
+
+  #pass(chunk: Buffer): boolean {
     if (this.#hasFailed) return true;
     const { spool } = this.#options;
     if (spool === undefined) return this.#connection!.send(this.#lines.convert(chunk));
@@ -112,6 +123,7 @@ export class ProxyTransaction {
   /** Accepted only when the filter says so. */
   async end(): Promise<{ readonly verdict: Verdict }> {
     this.#isEnding = true;
+    for (const piece of this.#mark?.end() ?? []) this.#pass(piece);
     const said = this.#hasFailed ? undefined : this.#options.spool === undefined ? await this.#endOfData() : await this.#replay();
     const accepted = said === undefined || said.code >= 300 ? undefined : said;
     this.#log(accepted === undefined ? 'reject' : 'accept');
@@ -145,12 +157,18 @@ export class ProxyTransaction {
     if (connection === undefined) return this.#generic();
     if (this.#isOver) return (connection.destroy(), this.#generic());
     this.#connection = connection;
-    const refusal = await this.#introduce(filter.ehlo, warn) ?? await this.#command(singleLine(command), '2');
+    const refusal = await this.#introduce(filter.ehlo, warn) ?? await this.#command(this.#mailCommand(command), '2');
     if (refusal === undefined) return undefined;
     this.#connection?.quit();
     this.#connection = undefined;
     this.#hasFailed = this.#isOver;
     return refusal;
+  }
+
+  /** MAIL without REQUIRETLS, which is not the filter's concern. */
+  #mailCommand(command: string): string {
+    const { requireTls } = this.facts.parameters;
+    return singleLine(requireTls ? command.replace(/ +requiretls(?= |$)/gi, '') : command);
   }
 
   /** A filter has no reason to refuse any of this: the client hears of trouble. */

@@ -5,7 +5,7 @@
  * address, and tried again at the next request. Writing to the cache may take as long as the disk does, so the row has a process of its own.
  */
 import { zoneAt } from '../../host/zone.ts';
-import { cleanupFlag, internalFlags } from '../../ipc/cleanup.ts';
+import { internalMailFlags, internalMailParameters } from '../../ipc/internal-mail.ts';
 import type { Calls } from '../../ipc/service.ts';
 import { serveCalls } from '../../ipc/serve.ts';
 import { probeStatus, verifyService } from '../../ipc/verify.ts';
@@ -13,7 +13,7 @@ import { probeSender, probeSenderTrouble, type ProbeSenderRules } from '../../me
 import type { View } from '../../parameters/parameters.ts';
 import type { Daemon, Service, Session, Tools } from '../../server/daemon.ts';
 import { tableContext, type TableContext } from '../../tables/table.ts';
-import { printable, splitList } from '../../text/ascii.ts';
+import { printable } from '../../text/ascii.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { memoryCache, tableCache, type Cache } from '../../tables/cache.ts';
 import { counts, parseEntry, renderEntry, unknown, wantsProbe, type Entry, type Lives } from './entry.ts';
@@ -23,7 +23,7 @@ import { Sweep } from '../../tables/cache-sweep.ts';
 const parameters = [
   'address_verify_map', 'address_verify_sender', 'address_verify_sender_ttl', 'address_verify_positive_expire_time', 'address_verify_positive_refresh_time',
   'address_verify_negative_expire_time', 'address_verify_negative_refresh_time', 'address_verify_negative_cache', 'address_verify_cache_cleanup_interval',
-  'address_verify_pending_request_limit', 'cleanup_service_name', 'data_directory', 'mail_name', 'mail_owner', 'myhostname', 'smtputf8_enable', 'smtputf8_autodetect_classes',
+  'address_verify_pending_request_limit', 'cleanup_service_name', 'data_directory', 'mail_name', 'mail_owner', 'myhostname', ...internalMailParameters,
 ] as const;
 
 export const daemon: Daemon = {
@@ -73,8 +73,7 @@ class Verify implements Service {
     this.#sender = { sender: view.address_verify_sender, life: view.address_verify_sender_ttl };
     const trouble = probeSenderTrouble(view.address_verify_sender);
     if (trouble !== undefined) tools.log.fatal(trouble);
-    const detects = splitList(view.smtputf8_autodetect_classes).some((word) => ['verify', 'all'].includes(word.toLowerCase()));
-    this.#flags = internalFlags | (view.smtputf8_enable && detects ? cleanupFlag.autoUtf8 : 0);
+    this.#flags = internalMailFlags(view, 'verify');
     this.calls = { update: (request) => this.#update(request), query: ({ address }) => this.#query(address) };
     zoneAt(tools.clock.now()); // reads the zone's file, which a chroot may lack
   }

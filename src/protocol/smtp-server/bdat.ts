@@ -34,7 +34,7 @@ function checkBdat(dialogue: Dialogue, words: readonly CommandWord[], line: stri
     dialogue.log({ event: 'bad-bdat', text: printable(line, '?', settings.smtputf8_enable).slice(0, 100) });
     return refuse(say.bdatSyntax);
   }
-  const reader = dialogue.chunk ??= new ChunkReader(new ContentGauge(settings.message_size_limit, dialogue.newlineWatch));
+  const reader = dialogue.chunk ??= new ChunkReader(new ContentGauge(settings.message_size_limit, dialogue.newlineWatch, undefined, !dialogue.policesNewlines));
   const objection = objectionTo(dialogue, coming);
   if (objection !== undefined) return swallow(dialogue, coming, objection);
   reader.begin(coming.size, coming.last);

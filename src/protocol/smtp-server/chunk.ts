@@ -6,8 +6,6 @@ import type { ContentGauge } from './gauge.ts';
 import type { Input } from './input.ts';
 import type { Reply } from './steps.ts';
 
-const lineEnd = Buffer.from('\r\n', 'latin1');
-
 export class ChunkReader {
   readonly gauge: ContentGauge;
   /** Bytes of the present chunk, all of them. */
@@ -50,6 +48,6 @@ export class ChunkReader {
 
   /** What a last line without its end still needs. */
   closing(): Buffer | undefined {
-    return this.gauge.endsLine ? undefined : this.gauge.pass(lineEnd);
+    return this.gauge.closing();
   }
 }

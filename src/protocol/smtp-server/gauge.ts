@@ -3,6 +3,8 @@
  *
  * After trouble the gauge lets nothing more through; the worst trouble decides the reply at the end.
  */
+import { ReturnRuns } from './returns.ts';
+
 const LF = 10;
 const CR = 13;
 
@@ -24,12 +26,14 @@ export class ContentGauge {
   readonly #watch: NewlineWatch;
   #last = LF;
   #opening: Opening | undefined;
+  readonly #returns: ReturnRuns | undefined;
 
-  /** `limit` 0: none. `opening`: how the very first line is treated (DATA only). */
-  constructor(limit: number, watch: NewlineWatch, opening?: Opening) {
+  /** `limit` 0: none. `opening`: how the very first line is treated (DATA only). `loose`: CRs in front of a line end are part of it. */
+  constructor(limit: number, watch: NewlineWatch, opening?: Opening, loose = false) {
     this.#limit = limit;
     this.#watch = watch;
     this.#opening = opening;
+    this.#returns = loose ? new ReturnRuns() : undefined;
   }
 
   /** The first byte of a line as it came, before dots are taken away. Only the first line of all matters. */
@@ -38,13 +42,22 @@ export class ContentGauge {
   }
 
   /** What of this slice goes on; undefined: nothing (yet). */
-  pass(slice: Buffer): Buffer | undefined {
+  pass(received: Buffer): Buffer | undefined {
+    const slice = this.#returns?.take(received) ?? received;
+    if (slice.length === 0) return undefined;
     if (this.#watch !== 'none' && !this.bareNewline) this.#watchNewlines(slice);
     if (this.#opening === undefined) return this.#count(slice);
     const opened = this.#opening.take(slice);
     if (opened === undefined) return undefined;
     this.#opening = undefined;
     return this.#count(opened);
+  }
+
+  /** What a last line without its end still needs; undefined: nothing. */
+  closing(): Buffer | undefined {
+    const rest = this.#returns?.rest();
+    if (rest !== undefined && rest.length > 0) return this.#count(Buffer.concat([rest, emptyLine]));
+    return this.endsLine ? undefined : this.pass(emptyLine);
   }
 
   bareNewlineSeen(policed: boolean): void {

@@ -44,7 +44,7 @@ export class Intake {
 
   startData(): void {
     const { settings, newlineWatch, policesNewlines } = this.#dialogue;
-    this.#gauge = new ContentGauge(settings.message_size_limit, newlineWatch, new Opening(settings.line_length_limit));
+    this.#gauge = new ContentGauge(settings.message_size_limit, newlineWatch, new Opening(settings.line_length_limit), !policesNewlines);
     this.#data = new DataReader(this.#gauge, policesNewlines, settings.line_length_limit);
     this.#reading = 'data';
     this.#dialogue.where = 'DATA content';
