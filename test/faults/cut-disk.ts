@@ -115,9 +115,9 @@ async function tool(name: string, ...argv: string[]): Promise<void> {
   await run(name, argv, { env: environment });
 }
 
-/** A process that was killed may need a moment until it has let go. */
+/** A process that was killed may need a moment until it has let go, and a name space that has copied the mounts until it is gone: half a minute. */
 async function unmount(path: string): Promise<void> {
-  for (let left = 100; ; left--) {
+  for (let left = 600; ; left--) {
     try {
       return await tool('umount', path);
     } catch (error) {

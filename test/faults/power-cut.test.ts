@@ -29,16 +29,16 @@ class Stage {
   readonly disk: CutDisk;
   readonly routes: Routes;
   readonly account = new Account();
-  /** The first two: what a program takes is not the mail system's to keep, and a mailbox is in the next test. */
   readonly recipients: readonly string[];
 
-  constructor(disk: CutDisk, routes: Routes) {
+  constructor(disk: CutDisk, routes: Routes, recipients: readonly string[]) {
     this.disk = disk;
     this.routes = routes;
-    this.recipients = routes.recipients.slice(0, 2);
+    this.recipients = recipients;
   }
 
-  static async open(t: TestContext, kind: FileSystem, mainCf = ''): Promise<Stage> {
+  /** `ways`: out of Routes.recipients, relay and Maildir. What a program takes is not the mail system's to keep. */
+  static async open(t: TestContext, kind: FileSystem, { mainCf = '', ways = [0, 1] }: { readonly mainCf?: string; readonly ways?: readonly number[] } = {}): Promise<Stage> {
     const disk = await CutDisk.create(kind);
     const routes = await Routes.open({ below: disk.path, mainCf, sink: { wait: 15 } });
     t.after(async () => {
@@ -48,26 +48,34 @@ class Stage {
     });
     await disk.sync();
     await routes.instance.start();
-    return new Stage(disk, routes);
+    return new Stage(disk, routes, ways.map((way) => routes.recipients[way]!));
   }
 
   /** Mail comes in until so many more are acknowledged; the power goes somewhere on the way, and comes back. */
-  async round(): Promise<void> {
+  async round(sizes = size): Promise<void> {
     const { account, routes, disk, recipients } = this;
     const before = account.acknowledged;
     const moment = before + 1 + Math.floor(Math.random() * most);
+    const abandoned = new AbortController();
     let struck: Promise<void> | undefined;
+    let trouble: Error | undefined;
     const strike = async (): Promise<void> => {
       disk.cut();
       await routes.instance.killAll();
       await disk.restore();
       await routes.instance.start();
     };
+    // A disk that does not come back is the test's failure: nobody sends for ever.
+    const giveUp = (error: Error): void => {
+      trouble = error;
+      abandoned.abort();
+    };
     await sendAll({
-      port: routes.port, account, recipients, count: before + most, connections: 30, perConnection: 5, size,
-      acknowledged: (count) => { if (count >= moment) struck ??= strike(); },
+      port: routes.port, account, recipients, count: before + most, connections: 30, perConnection: 5, size: sizes, abandoned: abandoned.signal,
+      acknowledged: (count) => { if (count >= moment) struck ??= strike().catch(giveUp); },
     });
     await struck;
+    if (trouble !== undefined) throw trouble;
   }
 
   async verdict(): Promise<Verdict> {
@@ -96,7 +104,7 @@ for (const kind of ['ext4', 'xfs'] satisfies FileSystem[]) {
 test('the test sees what is lost: with every flush a lie, mail is', { skip: noCutDisk() ?? noLie() ?? false }, async (t) => {
   const lie = lieAboutFlushes();
   t.after(() => lie.remove());
-  const stage = await Stage.open(t, 'ext4', lie.mainCf);
+  const stage = await Stage.open(t, 'ext4', { mainCf: lie.mainCf });
   await stage.round();
   const { lost, acknowledged } = await stage.verdict();
   t.diagnostic(`${lost.length} of ${acknowledged} lost`);

@@ -100,6 +100,7 @@ export class Routes {
   }
 }
 
+/** Without notices to postmaster: after errors of the disk they are further mail in the queue, for a host that nobody finds. */
 function mainLines(directory: string, sinkPort: number): string {
   const { uid, gid } = instanceAccounts();
   return `
@@ -116,6 +117,7 @@ virtual_uid_maps = static:${uid}
 virtual_gid_maps = static:${gid}
 virtual_minimum_uid = 1
 smtpd_client_connection_count_limit = 0
+notify_classes =
 `;
 }
 

@@ -18,6 +18,8 @@ export interface SendOptions {
   readonly size?: number | (() => number);
   /** After each acknowledgement. */
   readonly acknowledged?: (count: number) => void;
+  /** Nobody will listen again: the senders go. */
+  readonly abandoned?: AbortSignal;
 }
 
 const sender = 'sender@client.example.test';
@@ -31,7 +33,7 @@ export async function sendAll(options: SendOptions): Promise<void> {
 }
 
 async function sendSome(options: SendOptions, next: () => string): Promise<void> {
-  while (options.account.acknowledged < options.count) {
+  while (options.account.acknowledged < options.count && options.abandoned?.aborted !== true) {
     try {
       await visit(options, next);
     } catch (error) {
