@@ -13,6 +13,7 @@ local_recipient_maps =
 mynetworks =
 smtpd_peername_lookup = no
 smtpd_hard_error_limit = 20
+smtpd_client_count_timeout = 100s
 smtpd_recipient_restrictions = \${stress?{reject}:{permit}}
 smtpd_client_message_rate_limit = \${stress?{1}:{100}}
 `,

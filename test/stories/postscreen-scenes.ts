@@ -78,7 +78,7 @@ export const scenes: readonly Scene[] = [
   { name: 'bare newline: drop', client: 29, settings: { ...dummy, postscreen_bare_newline_action: 'drop' }, visits: [[hear, raw('EHLO x\n'), hear, hear]] },
   { name: 'too many commands', client: 30, settings: { ...dummy, postscreen_command_count_limit: '3' }, visits: [[hear, ...each('NOOP', 'NOOP', 'NOOP', 'NOOP'), hear], [hear, ...each('NOOP', 'NOOP', 'NOOP', 'QUIT'), hear]] },
   { name: 'too long a command', client: 31, settings: dummy, visits: [[hear, raw('x'.repeat(2100)), hear, hear], [hear, raw(`NOOP ${'x'.repeat(2041)}\r\n`), hear, ...each('QUIT')]] },
-  { name: 'too slow a command', client: 32, settings: { ...dummy, postscreen_command_time_limit: '1s' }, visits: [[hear, ...each('NOOP'), hear, hear]] },
+  { name: 'too slow a command', client: 32, settings: { ...dummy, postscreen_command_time_limit: '5s' }, visits: [[hear, ...each('NOOP'), hear, hear]] },
   { name: 'HELO is required', client: 33, settings: { ...dummy, postscreen_helo_required: 'yes' }, visits: [[hear, ...each('MAIL FROM:<a@b>', 'ETRN example.org', 'HELO x', 'MAIL FROM:<a@b>', 'QUIT')]] },
   { name: 'VRFY is off', client: 34, settings: { ...dummy, disable_vrfy_command: 'yes' }, visits: [[hear, ...each('EHLO x', 'VRFY joe', 'QUIT')]] },
   { name: 'VRFY is off, and shown', client: 35, settings: { ...dummy, postscreen_disable_vrfy_command: 'yes' }, visits: [[hear, ...each('EHLO x', 'VRFY joe', 'QUIT')]] },
