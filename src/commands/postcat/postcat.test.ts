@@ -71,6 +71,17 @@ test('a file that is cut off is shown as far as it goes', async (t) => {
   });
 });
 
+test('a file that leads back to where it was is shown so often, and not for ever', async (t) => {
+  const queue = new SampleQueue(t);
+  const number = (value: number): string => `${value}`.padStart(15);
+  const size = [7, 106, 1, 1, 0, 35, 0].map(number).join(' ');
+  queue.write('active/AB12345', `C${String.fromCharCode(size.length)}${size}S\x03s@xR\x03r@xM\x00N\x0eSubject: hello!X\x00E\x00`);
+  const { status, out, said } = await postcat(queue, '-e', '-q', 'AB12345');
+  assert.equal(status, 1);
+  assert.ok(out.split('recipient: r@x').length <= 10_002);
+  assert.match(said, /postcat: warning: active\/AB12345: too many reverse jump records\npostcat: fatal: record read error\n$/);
+});
+
 test('any damage is shown or told, never thrown', async (t) => {
   const queue = new SampleQueue(t);
   const id = await queue.put('active', sample);

@@ -42,6 +42,9 @@ type State = 'envelope' | 'header' | 'body';
 
 const headerLine = /^[!-9;-~]+[ \t]*:/;
 
+/** How often a file may lead back, as for other readers of queue files. */
+const jumpsBackLimit = 10_000;
+
 export class FileShow {
   readonly #options: ShowOptions;
   readonly #path: string;
@@ -51,6 +54,7 @@ export class FileShow {
   #printing: boolean;
   #dataSize = -1;
   #dataOffset = -1;
+  #jumpsBack = 0;
   /** Type of the last record that was shown. */
   #last = 0;
   /** Comes out with the first record only, as Postfix's does. */
@@ -127,8 +131,16 @@ export class FileShow {
   }
 
   #seek(offset: number): void {
+    this.#count(offset);
     if (offset < 0) this.#voice.fatal('seek error: Invalid argument');
     if (!this.#records.seek(offset)) this.#voice.fatal('seek error: Illegal seek');
+  }
+
+  /** A damaged file may lead back to where it has been for ever. */
+  #count(offset: number): void {
+    if (offset > this.#offset || ++this.#jumpsBack <= jumpsBackLimit) return;
+    this.#voice.warning(`${this.#path}: too many reverse jump records`);
+    this.#voice.fatal('record read error');
   }
 
   *#message(record: QueueRecord): Generator<string, boolean, undefined> {
@@ -162,6 +174,7 @@ export class FileShow {
     if (this.#printing) yield this.#line(record, text);
     if (this.#options.raw) return false;
     const offset = parsePointer(text);
+    if (offset !== undefined) this.#count(offset);
     if (offset === undefined || (offset > 0 && !this.#records.seek(offset))) this.#voice.fatal('bad pointer record, or input is not seekable');
     return false;
   }
