@@ -31,7 +31,7 @@ inc-empty: :include:@d@/empty
 tofile: @d@/box/tofile
 tonull: /dev/null
 todir: @d@/box/maildir/
-tocmd: "|cat > @d@/box/cmd.$(id -un).out; echo done"
+tocmd: "|cat > @d@/box/cmd.$(id -un).\${ORIGINAL_RECIPIENT%%@*}.out; echo done"
 cmdfail: "|exit 75"
 cmdnouser: "|exit 67"
 cmdfail2: "|echo some words; exit 3"
