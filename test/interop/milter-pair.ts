@@ -126,7 +126,7 @@ export class MilterSide {
 const clean = (line: string): string => line
   .replace(/\b[0-9A-F]{8,15}\b/g, 'ID').replace(/\[127\.0\.0\.1\]:\d+/g, '[127.0.0.1]:PORT').replace(/\{(client_port|daemon_port)\}=\d+/g, '$1=PORT').replace(/followed by \d+ data/, 'followed by DATA')
   .replace(/unreasonable packet length: .*/, 'unreasonable packet length')
-  .replace(/^C (\S+) 4../s, 'C $1 4PP').replace(/(message-id=)<.*>/, '$1<ID>').replace(/Postfix [\d.]+/g, 'VERSION').replace(/Postern [\w.-]+/g, 'VERSION');
+  .replace(/^L Date .* \(\w+\)$/, 'L Date NOW').replace(/^C (\S+) 4../s, 'C $1 4PP').replace(/(message-id=)<.*>/, '$1<ID>').replace(/Postfix [\d.]+/g, 'VERSION').replace(/Postern [\w.-]+/g, 'VERSION');
 
 function cleanQueueFile(text: string): string {
   return text.split('\n').filter((line) => !/^(message_size|message_arrival_time|create_time|named_attribute: (create_time|log_client_port|client_port|server_port|log_ident|message_id)|warning_message_time|queue_file|\*\*\* )/.test(line))
