@@ -115,7 +115,7 @@ export class Outcome {
   // Offset 0 or -1: the recipient is not in this queue file (passed on by another agent, which marks it).
   #mark(recipient: Recipient): boolean {
     if (recipient.offset <= 0) return true;
-    if (this.#file.doneAll === undefined) return this.#tried(() => this.#file.done(recipient.offset));
+    if (this.#file.doneAll === undefined || this.request.recipients.length === 1) return this.#tried(() => this.#file.done(recipient.offset));
     if (this.#marks.length === 0) queueMicrotask(() => this.#markAll());
     this.#marks.push(recipient.offset);
     return true;

@@ -11,7 +11,7 @@ import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { desk, sharedReads, taken } from './reading.ts';
 import { descriptorOf } from './sockets.ts';
-import { node, type Ends, type Handle, type Owner, type WriteRequest } from './tcp-handle.ts';
+import { giveRequest, node, takeRequest, waitsForKernel, type Ends, type Handle, type Owner, type WriteRequest } from './tcp-handle.ts';
 
 type Listener = (...values: any[]) => void;
 type Written = Buffer | string;
@@ -35,15 +35,6 @@ const nobody: Owner = { arrived: nothing, written: nothing, closed: nothing };
 
 function writeDone(this: WriteRequest, status: number): void {
   this.owner.written(this.length, status);
-}
-
-/** A request that the kernel answered at once serves the next write too. */
-let spare: WriteRequest | undefined;
-
-function request(): WriteRequest {
-  const found = spare ?? new node!.WriteWrap();
-  spare = undefined;
-  return found;
 }
 
 export class LeanSocket implements PeerSocket {
@@ -228,21 +219,20 @@ export class LeanSocket implements PeerSocket {
   }
 
   #write(bytes: Written): void {
-    const sent = request();
+    const sent = takeRequest();
     const status = typeof bytes === 'string' ? this.#handle.writeLatin1String(sent, bytes) : this.#handle.writeBuffer(sent, bytes);
     this.#sent(sent, status, bytes.length, bytes);
   }
 
   #gather(held: readonly Written[]): void {
     const pieces = held.map((piece) => (typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece));
-    const sent = request();
+    const sent = takeRequest();
     this.#sent(sent, this.#handle.writev(sent, pieces, true), pieces.reduce((sum, { length }) => sum + length, 0), pieces);
   }
 
   #sent(sent: WriteRequest, status: number, length: number, kept: unknown): void {
-    const waits = status === 0 && node!.state[node!.atAsync] !== 0;
-    if (!waits) {
-      spare = sent;
+    if (!waitsForKernel(status)) {
+      giveRequest(sent);
       if (status < 0) this.destroy();
       return;
     }

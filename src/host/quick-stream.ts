@@ -5,11 +5,8 @@
  */
 import type net from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { node, type Handle, type WriteRequest } from './tcp-handle.ts';
+import { giveRequest, node, takeRequest, waitsForKernel, type Handle } from './tcp-handle.ts';
 import { directly, type DirectReader } from './reading.ts';
-
-/** A request that the kernel answered at once serves the next write too. */
-let spare: WriteRequest | undefined;
 
 function quickHandle(socket: net.Socket): Handle | undefined {
   if (node === undefined || socket.connecting || !socket.writable || socket.writableLength > 0 || socket.writableCorked > 0) return undefined;
@@ -21,14 +18,13 @@ function quickHandle(socket: net.Socket): Handle | undefined {
 export function writeNow(socket: net.Socket, text: string): void {
   const handle = quickHandle(socket);
   if (handle === undefined) return void socket.write(text, 'latin1');
-  const sent = spare ?? new node!.WriteWrap();
-  spare = undefined;
+  const sent = takeRequest();
   const status = handle.writeLatin1String(sent, text);
-  if (status === 0 && node!.state[node!.atAsync] !== 0) {
+  if (waitsForKernel(status)) {
     sent.oncomplete = (late) => { if (late < 0) failed(socket, late); };
     return;
   }
-  spare = sent;
+  giveRequest(sent);
   if (status < 0) failed(socket, status);
 }
 

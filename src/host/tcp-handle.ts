@@ -68,3 +68,22 @@ export const leanSockets = node !== undefined;
 export function isTcpHandle(handle: object): boolean {
   return node !== undefined && handle instanceof node.TCP;
 }
+
+let spare: WriteRequest | undefined;
+
+/** For one write. Only where `node` is there. */
+export function takeRequest(): WriteRequest {
+  const found = spare ?? new node!.WriteWrap();
+  spare = undefined;
+  return found;
+}
+
+/** The kernel answered the write at once: the request serves the next one too. */
+export function giveRequest(request: WriteRequest): void {
+  spare = request;
+}
+
+/** Has the kernel taken only a part of what was just written (with `status`), so that the request's end is still to come? */
+export function waitsForKernel(status: number): boolean {
+  return status === 0 && node!.state[node!.atAsync] !== 0;
+}

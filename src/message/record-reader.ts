@@ -6,7 +6,7 @@
  * again from that offset on. Memory is bounded by `maximumLength` plus one chunk.
  */
 import { trimLeft } from '../text/ascii.ts';
-import { maximumPayload, parsePointer, recordText, recordType } from './record.ts';
+import { maximumPayload, parsePointer, recordText, recordType, reverseJumpLimit } from './record.ts';
 import type { QueueRecord } from './record.ts';
 
 export type RecordStep =
@@ -34,9 +34,6 @@ export interface RecordReaderOptions {
 
 const more: RecordStep = { kind: 'more' };
 const endOfInput: RecordStep = { kind: 'end-of-input' };
-
-// One backward jump per inserted header is normal; more than this is a loop.
-const reverseJumpLimit = 10_000;
 
 export class RecordReader {
   #chunk: Buffer = Buffer.alloc(0);

@@ -98,6 +98,9 @@ export function recordTypeName(type: number): string {
   return typeNames.get(type) ?? 'unknown_record_type';
 }
 
+/** So often a queue file may lead back: one backward jump per inserted header is normal, a damaged file may do so for ever. As in Postfix. */
+export const reverseJumpLimit = 10_000;
+
 /** No record is longer: four length bytes of seven bits. */
 export const maximumPayload = (1 << 28) - 1;
 

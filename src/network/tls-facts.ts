@@ -184,3 +184,13 @@ function nameOf(name: string | undefined, keys: readonly string[]): string {
 function oneLine(name: string | undefined): string {
   return nameParts(name).map(([key, value]) => `/${key}=${value}`).join('');
 }
+
+/** Does the library know this digest algorithm? */
+export function digestExists(name: string): boolean {
+  try {
+    createHash(name);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -4,13 +4,12 @@
  * Fed with pieces of a queue file from the data offset on, cut anywhere; gives back bytes, never more than it was fed, without an
  * object per line. It stops at the extracted marker. A pointer record becomes `seek`. Bad input is `trouble`; nothing throws.
  */
-import { parsePointer, recordType } from '../message/record.ts';
+import { parsePointer, recordType, reverseJumpLimit } from '../message/record.ts';
 
 const lf = 0x0a;
 const cr = 0x0d;
 /** A pointer's payload: 15 digits, and no reason to keep more. */
 const pointerRoom = 64;
-const reverseJumpLimit = 10_000;
 
 export class ContentDecoder {
   /** The extracted marker was read: there is no more content. */

@@ -5,7 +5,7 @@
  * the envelope of a large message is shown at once.
  */
 import { splitAttribute, attributeName } from '../../message/envelope-names.ts';
-import { parsePointer, recordText, recordType, recordTypeName, segmentTypes, typeIn, type QueueRecord } from '../../message/record.ts';
+import { parsePointer, recordText, recordType, recordTypeName, reverseJumpLimit, segmentTypes, typeIn, type QueueRecord } from '../../message/record.ts';
 import { RecordFile } from '../../queue/record-file.ts';
 import { asctime } from '../../text/asctime.ts';
 
@@ -41,9 +41,6 @@ export interface ShowVoice {
 type State = 'envelope' | 'header' | 'body';
 
 const headerLine = /^[!-9;-~]+[ \t]*:/;
-
-/** How often a file may lead back, as for other readers of queue files. */
-const jumpsBackLimit = 10_000;
 
 export class FileShow {
   readonly #options: ShowOptions;
@@ -138,7 +135,7 @@ export class FileShow {
 
   /** A damaged file may lead back to where it has been for ever. */
   #count(offset: number): void {
-    if (offset > this.#offset || ++this.#jumpsBack <= jumpsBackLimit) return;
+    if (offset > this.#offset || ++this.#jumpsBack <= reverseJumpLimit) return;
     this.#voice.warning(`${this.#path}: too many reverse jump records`);
     this.#voice.fatal('record read error');
   }

@@ -3,7 +3,8 @@
  *
  * Trouble with any of these turns TLS off, with Postfix's words about it, but for trust anchors, which end the program.
  */
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
+import { digestExists } from '../../network/tls-facts.ts';
 import { accessSync, constants } from 'node:fs';
 import tls from 'node:tls';
 import type { Configuration } from '../../config/configuration.ts';
@@ -49,15 +50,6 @@ export function loadCredentials(options: FingerOptions, config: Configuration, v
   const authorities = authoritiesOf(options, config.get('tls_append_default_CA'), voice);
   const own = authorities && ownOf(options, voice);
   return own && { authorities: authorities!, chains: own, digest, groups: groupsOf(config), anchors };
-}
-
-function digestExists(name: string): boolean {
-  try {
-    createHash(name);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function authoritiesOf({ caFile, caPath }: FingerOptions, appendDefault: boolean, voice: CredentialsVoice): string[] | undefined {

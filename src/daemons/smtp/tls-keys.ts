@@ -4,7 +4,7 @@
  * Read before privileges are dropped. A mistake leaves the program without TLS, and the log says why: mail that must be encrypted then
  * waits. Contexts are costly, so one is kept for each set of wishes.
  */
-import { createHash } from 'node:crypto';
+import { digestExists } from '../../network/tls-facts.ts';
 import { existsSync } from 'node:fs';
 import type tls from 'node:tls';
 import { nodeTls } from '../../host/node-tls.ts';
@@ -85,15 +85,6 @@ export class ClientKeys {
     if (this.#contexts.size >= keptContexts) this.#contexts.clear();
     this.#contexts.set(name, made);
     return made;
-  }
-}
-
-function digestExists(name: string): boolean {
-  try {
-    createHash(name);
-    return true;
-  } catch {
-    return false;
   }
 }
 
