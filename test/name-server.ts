@@ -50,7 +50,8 @@ $TTL 120
 ns A ${address}
 ${text}`;
 
-const configuration = (directory: string, address: string, zones: readonly string[]): string => `server:
+/** What NSD is told of itself; `address` with or without a port. Zones follow. */
+export const nsdHead = (directory: string, address: string): string => `server:
   ip-address: ${address}
   username: ""
   chroot: ""
@@ -63,4 +64,6 @@ const configuration = (directory: string, address: string, zones: readonly strin
   server-count: 1
 remote-control:
   control-enable: no
-${zones.map((name) => `zone:\n  name: ${name}\n  zonefile: ${name}\n`).join('')}`;
+`;
+
+const configuration = (directory: string, address: string, zones: readonly string[]): string => `${nsdHead(directory, address)}${zones.map((name) => `zone:\n  name: ${name}\n  zonefile: ${name}\n`).join('')}`;

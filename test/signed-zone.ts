@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { Resolver } from '../src/network/resolver.ts';
 import { realTicker } from '../src/network/testing.ts';
 import { eventually, freePort } from './instance.ts';
+import { nsdHead } from './name-server.ts';
 
 const programs = { nsd: '/usr/sbin/nsd', unbound: '/usr/sbin/unbound', keygen: '/usr/bin/ldns-keygen', signer: '/usr/bin/ldns-signzone' } as const;
 
@@ -57,20 +58,7 @@ export async function startSignedZone(address: string, port: number, signed: rea
   return { stop };
 }
 
-const nsdConfiguration = (directory: string, port: number, signed: string, open: string): string => `server:
-  ip-address: 127.0.0.1@${port}
-  username: ""
-  chroot: ""
-  zonesdir: "${directory}"
-  database: ""
-  pidfile: "${directory}/nsd.pid"
-  xfrdfile: "${directory}/xfrd.state"
-  zonelistfile: "${directory}/zone.list"
-  xfrdir: "${directory}"
-  server-count: 1
-remote-control:
-  control-enable: no
-zone:
+const nsdConfiguration = (directory: string, port: number, signed: string, open: string): string => `${nsdHead(directory, `127.0.0.1@${port}`)}zone:
   name: ${signed}
   zonefile: ${signed}.signed
 zone:
