@@ -11,6 +11,7 @@ import { randomBytes, randomInt } from 'node:crypto';
 import { close, closeSync, constants, fdatasync, fstatSync, fsync, linkSync, open, openSync, readdirSync, unlinkSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { tryLock } from '../../host/locks.ts';
+import { freeSpace } from '../../host/process.ts';
 import { journalDirectory, makeJournalDirectory, removeJournalDirectory } from './directory.ts';
 import { batchAlignment, tagLength, type Life } from './entry.ts';
 import { generationOf, Segment, segmentName } from './segment.ts';
@@ -35,6 +36,8 @@ const pieceSize = 1 << 20;
 const quietTime = 60_000;
 /** After trouble with the disk nothing is tried for so long. */
 const troublePause = 10_000;
+/** So many times a segment's size must be free before it is made. */
+const spareFactor = 2;
 const createFlags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 
 export class Segments {
@@ -192,6 +195,7 @@ export class Segments {
   }
 
   async #create(): Promise<Segment> {
+    this.#askForRoom();
     const segment = this.#newFile();
     try {
       await this.#fill(segment);
@@ -203,6 +207,12 @@ export class Segments {
       this.#remove(segment);
       throw error;
     }
+  }
+
+  /** A segment that fills the disk until it fails would take the last room from mail that could still be a file. */
+  #askForRoom(): void {
+    const free = freeSpace(this.#root === '' ? '.' : this.#root);
+    if (free < this.#size * spareFactor) throw new Error(`ENOSPC: no space left on device: ${this.#size} of ${free} bytes would leave too little for files`);
   }
 
   #newFile(): Segment {
