@@ -15,7 +15,7 @@ import type { Daemon } from '../src/server/daemon.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const flags = ['--disable-sigusr1', '--max-semi-space-size=1'];
-const daemonFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--single-threaded-gc', '--invocation-count-for-turbofan=1000', '--expose-gc'];
+const daemonFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--gc-memory-reducer-start-delay-ms=600000', '--single-threaded-gc', '--invocation-count-for-turbofan=1000', '--expose-gc'];
 const flagsFor = (name: string): string[] => (name.startsWith('daemons-') ? daemonFlags : flags);
 const place = mkdtempSync(`${os.tmpdir()}/postern-programs-`);
 const dist = `${place}/dist`;

@@ -4,7 +4,7 @@
  * A message is named here, with a name of the small stock that the server end has handed out, so that nothing waits for a round
  * trip before the end. Envelope and content are kept by reference until then; a message that grows beyond `wholeLimit`, or comes
  * when all messages together hold `heldLimit`, goes on over a connection of its own. Frames of one turn of the loop leave in one
- * write; while answers are awaited they gather a little longer, since cleanup flushes the disk for many messages at once anyway.
+ * write, which waits for no timer: cleanup gathers what comes while it flushes the disk.
  * A trunk that breaks answers `write` for every message on it, sent or not: none of them is ever sent a second time.
  */
 import net from 'node:net';
@@ -25,9 +25,6 @@ const stockSize = 16;
 const stockLimit = 128;
 /** Bytes of frames that are copied together for one write. */
 const batchSize = 256 << 10;
-/** While messages are being kept, others gather: for at most so many milliseconds, and so many bytes of them. */
-const gatherFor = 1;
-const gatherBytes = 128 << 10;
 /** Longest answer frame that is believed. */
 const answerLimit = 1 << 20;
 
@@ -65,8 +62,6 @@ export class Trunk implements MessageTrunk {
   #words: Buffer[] = [];
   #scheduled = false;
   /** Bytes of the batch, and when it leaves at the latest. */
-  #gathered = 0;
-  #gathering: NodeJS.Timeout | undefined;
   #scratch: Buffer | undefined;
   #retired = false;
   #broken = false;
@@ -124,9 +119,7 @@ export class Trunk implements MessageTrunk {
   submit(session: TrunkSession): void {
     if (this.#broken) return session.answered({ status: cleanupStatus.write, reason: '' });
     this.#batch.push(session);
-    this.#gathered += session.frameLength;
-    if (this.#unanswered.size === 0 || this.#gathered >= gatherBytes) this.#schedule();
-    else this.#gathering ??= setTimeout(() => this.#flush(), gatherFor);
+    this.#schedule();
   }
 
   /** The message is no more one of this trunk; its name, if it was not used, is back in stock. */
@@ -182,9 +175,6 @@ export class Trunk implements MessageTrunk {
 
   #flush(): void {
     this.#scheduled = false;
-    clearTimeout(this.#gathering);
-    this.#gathering = undefined;
-    this.#gathered = 0;
     if (this.#broken) return;
     const words = this.#words;
     const batch = this.#batch;
@@ -318,7 +308,6 @@ export class Trunk implements MessageTrunk {
 
   #closed(trouble: string): void {
     clearInterval(this.#watch);
-    clearTimeout(this.#gathering);
     this.#broken = true;
     this.options.gone(this);
     this.#settle.reject(new ServiceTrouble(this.options.path, trouble));
