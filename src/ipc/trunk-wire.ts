@@ -104,6 +104,7 @@ export function recordString(type: number, text: string): string {
 
 /** Each record of such a string. As in a queue file a NUL byte ends its text. */
 export function eachRecord(records: string, take: (type: number, text: string) => void): void {
+  let nul = -1;
   for (let at = 0; at < records.length;) {
     const type = records.charCodeAt(at++);
     let length = 0;
@@ -114,11 +115,17 @@ export function eachRecord(records: string, take: (type: number, text: string) =
       if (byte < 0x80) break;
     }
     if (at + length > records.length) throw new ShapeTrouble(`unexpected end in data, record type ${type}`);
-    const text = records.slice(at, at + length);
-    const nul = text.indexOf('\0');
-    take(type, nul < 0 ? text : text.slice(0, nul));
-    at += length;
+    const end = at + length;
+    // Looked for from the last one that was found: it is the length of an empty text, as a rule.
+    if (nul < at) nul = nextNul(records, at);
+    take(type, records.slice(at, nul < end ? nul : end));
+    at = end;
   }
+}
+
+function nextNul(text: string, from: number): number {
+  const found = text.indexOf('\0', from);
+  return found < 0 ? Infinity : found;
 }
 
 export function uint32(value: number): string {

@@ -4,7 +4,7 @@
  * A reader never throws: what is wrong but can be lived with goes to `warnings`, in the words of Postfix's log, what cannot
  * to `trouble`. Both want the queue id put in front.
  */
-import type { Envelope } from './envelope.ts';
+import type { Envelope, EnvelopeRecipient } from './envelope.ts';
 import type { QueueRecord } from './record.ts';
 import { allDigits } from '../text/ascii.ts';
 import { dsnNotifyValid, dsnRetValid } from './dsn.ts';
@@ -169,15 +169,11 @@ export class EnvelopeReader {
   }
 
   #keep(address: string, offset: number, type: number): void {
-    this.envelope.recipients.push({
-      address,
-      originalAddress: this.#originalAddress,
-      dsnOrcpt: this.#dsnOrcpt,
-      dsnNotify: this.#dsnNotify,
-      offset,
-      done: type !== recordType.recipient,
-      ...(type === recordType.canceled ? { canceled: true } : {}),
-    });
+    const recipient: EnvelopeRecipient = {
+      address, originalAddress: this.#originalAddress, dsnOrcpt: this.#dsnOrcpt, dsnNotify: this.#dsnNotify, offset, done: type !== recordType.recipient,
+    };
+    if (type === recordType.canceled) recipient.canceled = true;
+    this.envelope.recipients.push(recipient);
   }
 
   #end(): void {

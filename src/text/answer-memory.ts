@@ -20,7 +20,7 @@ export class AnswerMemory<Answer> {
 
   get(question: string): Answer | undefined {
     const known = this.#answers.get(question);
-    if (known === undefined || this.#now() < known.until) return known?.answer;
+    if (known === undefined || known.until === Infinity || this.#now() < known.until) return known?.answer;
     this.#answers.delete(question);
     return undefined;
   }

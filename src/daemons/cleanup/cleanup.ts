@@ -29,8 +29,9 @@ import { InFlow } from './in-flow.ts';
 import { openOtherMilters } from './milter-emulation.ts';
 import { MessageSession } from './session.ts';
 
-/** Headers that are remembered as rewritten. */
+/** Headers and addresses that are remembered as rewritten. */
 const rewrittenHeaders = 1000;
+const rewrittenAddresses = 1000;
 
 export const daemon: Daemon = {
   card: {
@@ -74,12 +75,18 @@ function cleanupContext(tools: Tools): CleanupContext {
     rewrittenHeaders: new AnswerMemory(rewrittenHeaders, Infinity, () => clock.monotonic()),
     addressMaps: openAddressMaps({ config, tables, rules, propagates, complete, log }),
     virtualAliases: virtualAliases.isEmpty ? undefined : (address) => mapAddress(aliases, address),
-    fullAddress: (address) => (address === '' ? '' : chain(complete(quote822Local(address)), unquote822Local)),
+    fullAddress: fullAddresses(complete, () => clock.monotonic()),
     holdDirectory: 'incoming',
     milters: openOtherMilters(tools),
     milterHeaderChecks: milterHeaderChecks.isEmpty ? undefined : milterHeaderChecks,
     inFlow: inFlow(view, tools),
   };
+}
+
+/** The same address comes again and again, and rewriting depends on main.cf alone. */
+function fullAddresses(complete: (address: string) => MaybePromise<string>, now: () => number): CleanupContext['fullAddress'] {
+  const known = new AnswerMemory<string>(rewrittenAddresses, Infinity, now);
+  return (address) => known.get(address) ?? (address === '' ? '' : chain(complete(quote822Local(address)), (full) => known.keep(address, unquote822Local(full))));
 }
 
 function inFlow(view: CleanupContext['view'], { store, clock }: Tools): InFlow {

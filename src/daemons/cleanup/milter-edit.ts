@@ -17,7 +17,6 @@ import { allDigits, allPrintableOrTab, startsIgnoringCase } from '../../text/asc
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { decodeUxtext, decodeXtext } from '../../text/xtext.ts';
 import type { CleanupContext } from './context.ts';
-import { forget } from './duplicates.ts';
 import { putSender } from './envelope.ts';
 import { headerChecks } from './milter-header-checks.ts';
 import { HeldMessage, headerOf, type HeldHeader, type HeldRecord } from './milter-message.ts';
@@ -205,7 +204,7 @@ export class Editor {
         if (type === recordType.recipient && (original || text) === recipient) {
           segment[at] = { type: recordType.canceled, text };
           message.isChanged = true;
-          forget(state.duplicates, context.view.enable_original_recipient ? `${orcpt}\n${notify}\n${original}\n${text}` : text);
+          state.duplicates.forget({ address: text, originalAddress: original, dsnOrcpt: orcpt, dsnNotify: notify }, context.view.enable_original_recipient);
         }
         original = orcpt = '';
         notify = 0;

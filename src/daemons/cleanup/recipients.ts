@@ -15,7 +15,6 @@ import { isUtf8 } from '../../text/utf8.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { mappedEnvelope, type BccSearch } from './address-maps.ts';
 import type { CleanupContext } from './context.ts';
-import { isNew } from './duplicates.ts';
 import type { MessageState } from './state.ts';
 import { expandAlias } from './virtual-alias.ts';
 
@@ -112,12 +111,11 @@ async function expanded(context: CleanupContext, state: MessageState, address: s
 
 function put(context: CleanupContext, state: MessageState, address: string, original: string, wishes: RecipientWishes): void {
   const { view } = context;
-  const key = view.enable_original_recipient ? `${wishes.dsnOrcpt}\n${wishes.dsnNotify}\n${original}\n${address}` : address;
-  if (!isNew(state.duplicates, key, view.duplicate_filter_limit)) return;
+  const recipient = { address, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify };
+  if (!state.duplicates.isNew(recipient, view.enable_original_recipient, view.duplicate_filter_limit)) return;
   if (wishes.dsnNotify) state.attribute(attributeName.dsnNotify, wishes.dsnNotify);
   if (wishes.dsnOrcpt !== '') state.attribute(attributeName.dsnOrcpt, wishes.dsnOrcpt);
-  if (state.reported.length < reportLimit)
-    state.reported.push({ address, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify });
+  if (state.reported.length < reportLimit) state.reported.push(recipient);
   state.put(recordType.originalRecipient, original);
   state.putRecipient(address);
 }

@@ -14,6 +14,7 @@ import { emptySize } from '../../message/envelope.ts';
 import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { TimeValue } from '../../text/time.ts';
+import { Duplicates } from './duplicates.ts';
 
 const incomplete = cleanupStatus.bad | cleanupStatus.write | cleanupStatus.size | cleanupStatus.defer;
 
@@ -54,7 +55,7 @@ export class MessageState {
   recipient: string | undefined;
   /** For a report, should the message be refused: at most as many as one report may name. */
   readonly reported: Recipient[] = [];
-  readonly duplicates = new Set<string>();
+  readonly duplicates = new Duplicates();
   hopCount = 0;
   messageId: string | undefined;
   headersSeen = new Set<string>();

@@ -163,7 +163,7 @@ export interface Grouping {
 /** Where these recipients of a message go. Rejects only when the rewriting service is out of reach. */
 export function groupRecipients(message: ActiveMessage, all: readonly EnvelopeRecipient[], rules: RouteRules): MaybePromise<Grouping> {
   const recipients = wanted(message, all);
-  const sorting: Sorting = { message, recipients, rules, groups: new Map(), discarded: [] };
+  const sorting: Sorting = { message, recipients, rules, groups: new Map(), last: undefined, discarded: [] };
   for (const [at, each] of recipients.entries()) {
     const route = routeOf(message, each, rules);
     if (isPending(route)) return sortLate(sorting, at, route);
@@ -183,6 +183,8 @@ interface Sorting {
   readonly recipients: readonly EnvelopeRecipient[];
   readonly rules: RouteRules;
   readonly groups: Map<string, Group>;
+  /** Where the one before went. */
+  last: Group | undefined;
   readonly discarded: Recipient[];
 }
 
@@ -201,10 +203,10 @@ async function sortLate(sorting: Sorting, from: number, first: Promise<Route>): 
   return grouped(sorting);
 }
 
-function sort({ message, groups, discarded, rules }: Sorting, each: EnvelopeRecipient, route: Route): void {
+function sort(sorting: Sorting, each: EnvelopeRecipient, route: Route): void {
   const recipient = toRecipient(each, route.recipient);
-  if (route.transport === '') discarded.push(recipient);
-  else gather(groups, route, recipient, rules, message);
+  if (route.transport === '') sorting.discarded.push(recipient);
+  else gather(sorting, route, recipient);
 }
 
 /** By transport and destination, and within those by domain and address: so deliveries and log lines come in Postfix's order. */
@@ -219,8 +221,10 @@ function order(one: string, other: string): number {
   return one === other ? 0 : one < other ? -1 : 1;
 }
 
-function byDomain(one: Recipient, other: Recipient): number {
-  return order(domainKey(one.address), domainKey(other.address)) || order(one.address, other.address);
+function byDomain(recipients: readonly Recipient[]): Recipient[] {
+  const keyed = recipients.map((recipient) => ({ recipient, domain: domainKey(recipient.address) }));
+  keyed.sort((one, other) => order(one.domain, other.domain) || order(one.recipient.address, other.recipient.address));
+  return keyed.map(({ recipient }) => recipient);
 }
 
 /** Addresses without a domain come last. */
@@ -263,7 +267,7 @@ function judged(message: ActiveMessage, address: string, { transport, nexthop, r
   if (!isFailed && flags & resolveFlag.local && foldCase(splitAddress(recipient).local) === rules.doubleBounceSender) return nowhere(recipient);
   if (!message.flushed && rules.isDeferred(answer.transport)) return { transport: 'retry', nexthop: '4.3.2 deferred transport', recipient: to };
   if (isProbe(message.traceFlags) && rules.tooManyProbes()) return { transport: 'retry', nexthop: '4.3.2 Too many address verification requests', recipient: to };
-  return { ...answer, recipient: to };
+  return { transport: answer.transport, nexthop: answer.nexthop, recipient: to };
 }
 
 /** content_filter: `transport:destination`, whatever the recipient is. */
@@ -274,30 +278,37 @@ function filterRoute(filter: string, recipient: string, rules: RouteRules): Rout
   return { transport, nexthop: nexthop || rules.defaultFilterNexthop || splitAddress(recipient).domain || rules.hostname, recipient };
 }
 
-type Group = { transport: string; queue: string; nexthop: string; recipients: Recipient[]; single: boolean };
+type Group = { readonly byAddress: boolean; transport: string; queue: string; nexthop: string; recipients: Recipient[]; single: boolean };
 
-function gather(groups: Map<string, Group>, { transport, nexthop }: Route, recipient: Recipient, rules: RouteRules, message: ActiveMessage): void {
-  const queue = queueName(transport, nexthop, recipient.address, rules);
+function gather(sorting: Sorting, { transport, nexthop }: Route, recipient: Recipient): void {
+  const { groups, last, rules, message } = sorting;
+  if (last !== undefined && !last.byAddress && last.transport === transport && last.nexthop === nexthop) return void last.recipients.push(recipient);
+  const byAddress = isByAddress(transport, rules);
+  const queue = byAddress ? addressQueue(nexthop, recipient.address, rules) : lowerAscii(nexthop);
   const key = `${transport}\0${queue}\0${nexthop}`;
-  const known = groups.get(key);
-  if (known === undefined) groups.set(key, { transport, queue, nexthop, recipients: [recipient], single: message.verpDelimiters !== undefined });
-  else known.recipients.push(recipient);
+  const known = groups.get(key) ?? { byAddress, transport, queue, nexthop, recipients: [], single: message.verpDelimiters !== undefined };
+  if (known.recipients.length === 0) groups.set(key, known);
+  known.recipients.push(recipient);
+  sorting.last = known;
 }
 
 /**
  * One recipient per delivery: the limit of concurrency is then per recipient, not per domain (postconf(5)
  * local_destination_concurrency_limit), and joe+one and joe+two are the same recipient.
  */
-function queueName(transport: string, nexthop: string, address: string, { recipientLimit, delimiters, doubleBounceSender }: RouteRules): string {
-  if (transport === 'error' || transport === 'retry' || recipientLimit(transport) !== 1) return lowerAscii(nexthop);
+function isByAddress(transport: string, { recipientLimit }: RouteRules): boolean {
+  return transport !== 'error' && transport !== 'retry' && recipientLimit(transport) === 1;
+}
+
+function addressQueue(nexthop: string, address: string, { delimiters, doubleBounceSender }: RouteRules): string {
   const { local } = splitAddress(address);
   const base = splitExtension(local, delimiters, { doubleBounceSender })?.base ?? local;
   return lowerAscii(`${base}@${nexthop}`);
 }
 
-function batches(entries: Entry<Batch, ActiveMessage>[], message: ActiveMessage, { transport, queue, nexthop, recipients, single }: Group, rules: RouteRules): void {
+function batches(entries: Entry<Batch, ActiveMessage>[], message: ActiveMessage, { transport, queue, nexthop, recipients: all, single }: Group, rules: RouteRules): void {
   const { mail } = message;
-  if (recipients.length > 1) recipients.sort(byDomain);
+  const recipients = all.length > 1 ? byDomain(all) : all;
   const limit = single ? 1 : rules.recipientLimit(transport) || recipients.length;
   for (let at = 0; at < recipients.length; at += limit) {
     const part = limit < recipients.length ? recipients.slice(at, at + limit) : recipients;

@@ -9,7 +9,7 @@ import { applyEntry, splitRoute } from './transport-entry.ts';
 const in_ = (...names: string[]) => (name: string): boolean => names.includes(name.toLowerCase());
 const tables: RoutingTables = {
   isVirtualAlias: in_('alias.test'), isVirtualMailbox: in_('box.test'), isRelay: in_('relay.test'),
-  senderTransport: () => undefined, senderRelayhost: () => undefined, transport: () => undefined, relocated: () => undefined,
+  senderTransport: () => undefined, senderRelayhost: () => undefined, bySender: false, transport: () => undefined, relocated: () => undefined,
 };
 const usual: RoutingRules = {
   swapBangPath: true, percentHack: true, appendAtOrigin: true, appendDotDomain: false, local: { origin: 'here.test', domain: 'here.test' },

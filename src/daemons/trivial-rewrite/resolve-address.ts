@@ -28,6 +28,8 @@ export interface RoutingTables {
   isRelay(domain: string): MaybePromise<boolean>;
   senderTransport(sender: string): MaybePromise<string | undefined>;
   senderRelayhost(sender: string): MaybePromise<string | undefined>;
+  /** False: where mail goes does not depend on its sender. */
+  readonly bySender: boolean;
   transport(recipient: string): MaybePromise<string | undefined>;
   relocated(recipient: string): MaybePromise<string | undefined>;
 }

@@ -66,16 +66,16 @@ function rewriter(tools: Tools): Calls<typeof rewriteService> {
   };
   const now = (): number => tools.clock.monotonic();
   // Nothing but main.cf goes into a rewritten address.
-  const known = new AnswerMemory<{ address: string }>(remembered, Infinity, now);
+  const memories = { local: new AnswerMemory<{ address: string }>(remembered, Infinity, now), remote: new AnswerMemory<{ address: string }>(remembered, Infinity, now) };
   const rewrite = ({ rule, address }: { rule: string; address: string }): { address: string } => {
     if (address === '') tools.log.warning('rewrite_addr: null address');
-    const question = `${rule}\0${address}`;
-    return known.get(question) ?? known.keep(question, { address: rewritten(address, rule === 'remote' ? remote : local, rules) });
+    const known = rule === 'remote' ? memories.remote : memories.local;
+    return known.get(address) ?? known.keep(address, { address: rewritten(address, rule === 'remote' ? remote : local, rules) });
   };
   const resolve = (rule: RoutingRules) => {
     const memory = new AnswerMemory<Resolved>(remembered, tableMemory, now);
     return ({ sender, address }: { sender: string; address: string }): MaybePromise<Resolved> => {
-      const question = `${sender}\0${address}`;
+      const question = rule.tables.bySender ? `${sender}\0${address}` : address;
       return memory.get(question) ?? resolved(sender, address, rule).then((answer) => (answer.flags & resolveFlag.fail ? answer : memory.keep(question, answer)));
     };
   };
@@ -150,6 +150,7 @@ function dependentTables(tools: Tools, context: TableContext, { isLocal }: Pick<
     transport: (recipient: string) => chain(route(recipient), (found) => found ?? wildcard.find('*')),
     senderRelayhost: finder(`${prefix}sender_dependent_relayhost_maps`, tools, context, addressTableSearch, rules),
     senderTransport: finder(`${prefix}sender_dependent_default_transport_maps`, tools, context, addressTableSearch, rules),
+    bySender: ['relayhost', 'default_transport'].some((what) => tools.config.text(`${prefix}sender_dependent_${what}_maps`) !== ''),
   };
 }
 
