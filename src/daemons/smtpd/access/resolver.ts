@@ -27,8 +27,11 @@ export function createResolver(calls: Calls<typeof rewriteService>, clock: Clock
     if (reply.flags & resolveFlag.fail) throw new TableTrouble('rewrite', 'address resolver failure');
     return memory.keep(question, reply, reply.flags & resolveFlag.other ? strangerMilliseconds : cacheMilliseconds);
   };
+  // Each restriction asks about the same recipient: one string, whose hash V8 knows.
+  let last = { sender: '', recipient: '', question: '\0' };
   return (sender, recipient) => {
-    const question = `${sender}\0${recipient}`;
+    if (sender !== last.sender || recipient !== last.recipient) last = { sender, recipient, question: `${sender}\0${recipient}` };
+    const { question } = last;
     return memory.get(question) ?? chain(calls.rewrite({ rule: 'local', address: quote822Local(recipient) }), ({ address }) =>
       chain(calls.resolve({ sender, address: unquote822Local(address) }), (reply) => keep(question, reply)));
   };
