@@ -86,6 +86,16 @@ export class EnvelopeReader {
     EnvelopeReader.#takers.get(type)?.(this, text, offset, type);
   }
 
+  /** Would a group of recipient records be read here, and nothing be kept back? */
+  get takesRecipients(): boolean {
+    return this.trouble === undefined && this.#most === undefined && (this.#segment === 'envelope' || this.#segment === 'extracted') && this.#dsnOrcpt === '' && this.#originalAddress === '' && this.#dsnNotify === 0;
+  }
+
+  /** What a group of records would say, for whoever writes them; only where it `takesRecipients`. */
+  addRecipient(recipient: EnvelopeRecipient): void {
+    this.envelope.recipients.push(recipient);
+  }
+
   #size(text: string): void {
     if (this.envelope.size) return;
     const size = parseSize(text);

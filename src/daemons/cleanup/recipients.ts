@@ -113,9 +113,6 @@ function put(context: CleanupContext, state: MessageState, address: string, orig
   const { view } = context;
   const recipient = { address, originalAddress: original, offset: 0, dsnOrcpt: wishes.dsnOrcpt, dsnNotify: wishes.dsnNotify };
   if (!state.duplicates.isNew(recipient, view.enable_original_recipient, view.duplicate_filter_limit)) return;
-  if (wishes.dsnNotify) state.attribute(attributeName.dsnNotify, wishes.dsnNotify);
-  if (wishes.dsnOrcpt !== '') state.attribute(attributeName.dsnOrcpt, wishes.dsnOrcpt);
   if (state.reported.length < reportLimit) state.reported.push(recipient);
-  state.put(recordType.originalRecipient, original);
-  state.putRecipient(address);
+  state.putNamed(recipient);
 }

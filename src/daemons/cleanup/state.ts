@@ -9,7 +9,7 @@ import type { Recipient } from '../../ipc/deliver.ts';
 import { encodeRecord, recordType, renderSize } from '../../message/record.ts';
 import { EnvelopeReader } from '../../message/envelope-reader.ts';
 import { RecordWriter } from '../../message/record-writer.ts';
-import { sendOption } from '../../message/envelope-names.ts';
+import { attributeName, sendOption } from '../../message/envelope-names.ts';
 import { emptySize } from '../../message/envelope.ts';
 import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
@@ -119,6 +119,31 @@ export class MessageState {
     if (this.isWhole && this.#captured === undefined) this.recipientOffsets.push(this.records.offset);
     this.put(recordType.recipient, address);
     this.recipientCount++;
+  }
+
+  /** A recipient behind what it was called and what is wanted for it. The reader is told what it would read, where that is all. */
+  putNamed(named: Omit<Recipient, 'offset'>): void {
+    const { address, originalAddress, dsnOrcpt, dsnNotify } = named;
+    const isKnown = this.#isReadAlong() && !address.includes('\0') && !originalAddress.includes('\0') && !dsnOrcpt.includes('\0');
+    if (dsnNotify) this.#putGroup(recordType.attribute, `${attributeName.dsnNotify}=${dsnNotify}`, isKnown);
+    if (dsnOrcpt !== '') this.#putGroup(recordType.attribute, `${attributeName.dsnOrcpt}=${dsnOrcpt}`, isKnown);
+    this.#putGroup(recordType.originalRecipient, originalAddress, isKnown);
+    if (!isKnown) return this.putRecipient(address);
+    const { offset } = this.records;
+    this.reader.addRecipient({ address, originalAddress, dsnOrcpt, dsnNotify, offset, done: false });
+    this.recipientOffsets.push(offset);
+    this.recipientCount++;
+    this.records.put(recordType.recipient, address);
+    if (this.records.offset - this.#taken > gather) this.hand();
+  }
+
+  #putGroup(type: number, text: string, isKnown: boolean): void {
+    if (isKnown) this.records.put(type, text);
+    else this.put(type, text);
+  }
+
+  #isReadAlong(): boolean {
+    return this.isWhole && this.#captured === undefined && this.reader.takesRecipients;
   }
 
   /** Finished records. */
