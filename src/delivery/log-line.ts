@@ -11,8 +11,6 @@ import { quote822Local } from '../message/address.ts';
 import type { Recipient, Times } from '../ipc/deliver.ts';
 
 export interface DeliveryLine {
-  readonly queueId: string;
-  readonly recipient: Recipient;
   readonly relay: string;
   readonly times: Times;
   /** Seconds since the epoch, used where `times` does not say when the delivery was done. */
@@ -35,13 +33,20 @@ export interface LineForm {
   readonly external: boolean;
 }
 
-export function deliveryLine(line: DeliveryLine, form: LineForm): string {
-  const { recipient } = line;
-  const shown = (address: string): string => (form.external && address !== '' ? quote822Local(address) : address);
-  let text = `${line.queueId}: to=<${shown(recipient.address)}>`;
-  const original = recipient.originalAddress;
-  if (original !== '' && original !== recipient.address && foldCase(original) !== foldCase(recipient.address)) text += `, orig_to=<${shown(original)}>`;
-  text += `, relay=${line.relay}`;
+/** The line up to `relay=`: what no other recipient has. */
+export function lineHead(queueId: string, { address, originalAddress: original }: Recipient, { external }: LineForm): string {
+  const head = `${queueId}: to=<${shownAddress(address, external)}>`;
+  if (original === '' || original === address || foldCase(original) === foldCase(address)) return head;
+  return `${head}, orig_to=<${shownAddress(original, external)}>`;
+}
+
+function shownAddress(address: string, external: boolean): string {
+  return external && address !== '' ? quote822Local(address) : address;
+}
+
+/** The rest of it, for all recipients with the same outcome. */
+export function lineTail(line: DeliveryLine, form: LineForm): string {
+  let text = `, relay=${line.relay}`;
   if (line.reuseCount !== undefined && line.reuseCount > 0) text += `, conn_use=${line.reuseCount + 1}`;
   text += `, ${delays(line.times, line.now, form.decimals)}`;
   if (line.tls) text += `, tls=${line.tls}`;

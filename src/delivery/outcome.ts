@@ -38,7 +38,9 @@ export class Outcome {
   readonly #file: MarkedFile;
   /** Offsets of recipients that are to be marked done in this turn. */
   #marks: number[] = [];
-  readonly #reported = new Set<Recipient>();
+  /** So many recipients in front have been reported, and these others. Most often reports come in order. */
+  #front = 0;
+  #others: Set<Recipient> | undefined;
   #status = 0;
   #hop: Dsn = noDsn;
 
@@ -69,14 +71,16 @@ export class Outcome {
 
   /** The same outcome for every recipient that has none yet. */
   async all(verdict: 'sent' | 'deferred' | 'bounced' | 'failed', report: Report): Promise<void> {
-    for (const recipient of this.request.recipients) {
-      if (!this.#reported.has(recipient)) await this[verdict](recipient, report);
+    const { recipients } = this.request;
+    for (let at = this.#front; at < recipients.length; at++) {
+      if (at >= this.#front && !this.#others?.has(recipients[at]!)) await this[verdict](recipients[at]!, report);
     }
   }
 
   /** The recipient's part is over; `settled` false means try again later. For agents that report by themselves. */
   settle(recipient: Recipient, settled: boolean): boolean {
-    this.#reported.add(recipient);
+    if (this.request.recipients[this.#front] === recipient) this.#front++;
+    else (this.#others ??= new Set()).add(recipient);
     if (settled && this.#mark(recipient)) return true;
     this.#status = -1;
     return false;
@@ -84,7 +88,9 @@ export class Outcome {
 
   /** Has anything been said about this recipient? */
   isReported(recipient: Recipient): boolean {
-    return this.#reported.has(recipient);
+    if (this.#others?.has(recipient)) return true;
+    const at = this.request.recipients.indexOf(recipient);
+    return at >= 0 && at < this.#front;
   }
 
   /** The destination as a whole is out of reach: the queue manager will not try it for a while. */
@@ -95,7 +101,9 @@ export class Outcome {
   /** Has everything been said about every recipient? */
   get isComplete(): boolean {
     const { recipients } = this.request;
-    return recipients.length > 0 && recipients.every((recipient) => this.#reported.has(recipient));
+    if (recipients.length === 0) return false;
+    for (let at = this.#front; at < recipients.length; at++) if (!this.#others?.has(recipients[at]!)) return false;
+    return true;
   }
 
   reply(): DeliveryReply {

@@ -57,6 +57,18 @@ test('what else a line may hold: connection use, TLS, quoted addresses, the same
   assert.deepEqual(lines, [`AB12: to=<"joe smith"@example.org>, relay=local, conn_use=2, ${times}, tls=secure, dsn=2.0.0, status=sent (delivered to mailbox)`]);
 });
 
+test('recipients who share a report, and those who do not, have the words of their own', () => {
+  const { reports, lines } = setting();
+  const at = (deliveryDone: number) => ({ ...report, times: { ...base.times, deliveryDone } });
+  const [one, other] = [at(1_800_000_011), at(1_800_000_010)];
+  const jim = { ...joe, address: 'jim@example.org', originalAddress: '' };
+  for (const [recipient, said] of [[joe, one], [jim, one], [jim, other], [joe, one], [joe, at(0)]] as const) reports.sent(base, recipient, said);
+  const shown = lines.map((line) => line.replace(/^AB12: to=<(\w+)@.* delay=(\d+),.*$/, '$1 $2'));
+  assert.deepEqual(shown, ['joe 11', 'jim 11', 'jim 10', 'joe 11', 'joe 12']);
+  reports.sent({ ...base, queueId: 'CD34' }, jim, one);
+  assert.match(lines.at(-1)!, /^CD34: to=<jim@example.org>, relay=local, delay=11, /);
+});
+
 test('NOTIFY=SUCCESS and sendmail -v: a record is made first', async () => {
   const { reports, asked } = setting();
   assert.equal(await reports.sent({ ...base, flags: requestFlag.record }, { ...joe, dsnNotify: 2 }, report), true);
@@ -215,4 +227,20 @@ test('an unreachable destination is told with the reply', async () => {
   const { outcome } = outcomeFor({}, () => undefined);
   outcome.unreachable({ dsn: '4.4.1', text: 'connect refused' });
   assert.deepEqual([outcome.reply().hop.status, outcome.reply().hop.reason], ['4.4.1', 'connect refused']);
+});
+
+test('an outcome knows who was reported, in whatever order, and gives the others theirs', async () => {
+  const recipients = [1, 2, 3, 4, 5].map((number) => ({ ...joe, address: `r${number}@x`, originalAddress: '', offset: 0 }));
+  const { reports, log, lines } = setting();
+  const outcome = new Outcome({ request: { ...base, recipients }, reports, log, file: { done: () => {} }, relay: 'smtp' });
+  const reported = (): string => recipients.map((recipient) => (outcome.isReported(recipient) ? 'x' : '-')).join('');
+  assert.equal(reported(), '-----');
+  await outcome.sent(recipients[0]!, report);
+  await outcome.sent(recipients[2]!, report);
+  assert.deepEqual([reported(), outcome.isComplete, outcome.reply().status], ['x-x--', false, -1]);
+  await outcome.sent(recipients[1]!, report);
+  assert.equal(reported(), 'xxx--');
+  await outcome.all('sent', report);
+  assert.deepEqual([reported(), outcome.isComplete, outcome.reply().status], ['xxxxx', true, 0]);
+  assert.deepEqual(lines.map((line) => /<r(.)/.exec(line)?.[1]).join(''), '13245');
 });

@@ -15,7 +15,7 @@ import { probeStatus, verifyService } from '../ipc/verify.ts';
 import type { Log } from '../log/log.ts';
 import type { View } from '../parameters/parameters.ts';
 import { chain, isPending, type MaybePromise } from '../text/maybe.ts';
-import { deliveryLine, type LineForm } from './log-line.ts';
+import { lineHead, lineTail, type LineForm } from './log-line.ts';
 
 /** What a program that reports on deliveries reads from main.cf. */
 export const reportParameters = [
@@ -91,6 +91,7 @@ export class Reports {
   readonly #tools: ReportTools;
   readonly #log: Log;
   readonly #form: LineForm;
+  #lastTail: { readonly report: Report; readonly outcome: string; readonly text: string } | undefined;
 
   constructor(tools: ReportTools, log: Log) {
     this.#tools = tools;
@@ -325,12 +326,21 @@ export class Reports {
   }
 
   #line(message: ReportedMessage, recipient: Recipient, report: Report, outcome: string): void {
+    this.#log.info(lineHead(message.queueId, recipient, this.#form), this.#tail(message, report, outcome));
+  }
+
+  /** The recipients of one reply share a report that says when it came: the same words for all. */
+  #tail(message: ReportedMessage, report: Report, outcome: string): string {
+    const last = this.#lastTail;
+    if (last !== undefined && last.report === report && last.outcome === outcome) return last.text;
     const times = report.times ?? message.times;
-    this.#log.info(deliveryLine({
-      queueId: message.queueId, recipient, relay: report.relay ?? noRelay, times,
+    const text = lineTail({
+      relay: report.relay ?? noRelay, times,
       now: times.deliveryDone > 0 ? times.deliveryDone : this.#tools.clock.now() / 1000, reuseCount: report.reuseCount, tls: report.tls,
       status: report.dsn, outcome, text: report.text,
-    }, this.#form));
+    }, this.#form);
+    if (report.times !== undefined && report.times.deliveryDone > 0) this.#lastTail = { report, outcome, text };
+    return text;
   }
 }
 

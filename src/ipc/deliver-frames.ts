@@ -85,6 +85,14 @@ class ValueReader {
     return value;
   }
 
+  /** The next value; `known` itself where it is the same. */
+  textLike(known: string): string {
+    const end = this.#at + known.length;
+    if (this.#text.charCodeAt(end) !== 0 || !this.#text.startsWith(known, this.#at)) return this.text();
+    this.#at = end + 1;
+    return known;
+  }
+
   number(): number {
     const text = this.text();
     const value = Number(text);
@@ -119,7 +127,8 @@ function encodeRecipient(recipient: Recipient): string {
 }
 
 function decodeRecipient(values: ValueReader): Recipient {
-  return { address: values.text(), originalAddress: values.text(), offset: values.number(), dsnOrcpt: values.text(), dsnNotify: values.number() };
+  const address = values.text();
+  return { address, originalAddress: values.textLike(address), offset: values.number(), dsnOrcpt: values.text(), dsnNotify: values.number() };
 }
 
 function encodeDsn(dsn: Dsn): string {

@@ -298,6 +298,12 @@ test('requests and replies come back as they went, every field of the shape', ()
   assert.deepEqual(decodeReply(encodeReply(done)), done);
 });
 
+test('original addresses like, unlike and nearly like the address come back as they went', () => {
+  const originals = ['joe@x', '', 'joe@xy', 'joe@', 'jim@x', 'JOE@x'];
+  const recipients = originals.map((originalAddress, at) => ({ address: 'joe@x', originalAddress, offset: at + 1, dsnOrcpt: '', dsnNotify: 0 }));
+  assert.deepEqual(decodeRequest(encodeRequest({ ...request(), recipients })).recipients, recipients);
+});
+
 test('a NUL in a value cannot make another value; what is cut short or too long is trouble', () => {
   assert.equal(decodeRequest(encodeRequest({ ...request(), sender: 'a\0b' })).sender, 'a?b');
   const text = encodeRequest({ ...request(), recipients: [{ address: 'joe@example.org', originalAddress: '', offset: 1, dsnOrcpt: '', dsnNotify: 0 }] });

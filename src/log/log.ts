@@ -17,7 +17,8 @@ export interface LogSink {
 }
 
 export interface Log {
-  info(text: string): void;
+  /** `tail` begins with an ASCII character and goes on with the text. What many lines in a row end with costs little when it is said so. */
+  info(text: string, tail?: string): void;
   warning(text: string): void;
   error(text: string): void;
   fatal(text: string): never;
@@ -38,6 +39,16 @@ export function createLog(sink: LogSink, tag: string, number: number, exit: Exit
   return new Voice(sink, tag, number, exit);
 }
 
+let lastTail = '';
+let lastPrintable = '';
+
+/** Looked at once for all lines in a row that end with it. */
+function printableTail(tail: string): string {
+  if (tail === '') return tail;
+  if (tail !== lastTail) lastPrintable = printable(lastTail = tail, '?', true);
+  return lastPrintable;
+}
+
 /** One per session, so it is made of fields only. */
 class Voice implements Log {
   readonly #sink: LogSink;
@@ -52,8 +63,8 @@ class Voice implements Log {
     this.#exit = exit;
   }
 
-  info(text: string): void {
-    this.#write('info', text);
+  info(text: string, tail = ''): void {
+    this.#write('info', text, tail);
   }
 
   warning(text: string): void {
@@ -80,8 +91,8 @@ class Voice implements Log {
     return new Voice(this.#sink, tag, this.#number, this.#exit);
   }
 
-  #write(severity: Severity, text: string): void {
-    const line = printable(text, '?', true);
+  #write(severity: Severity, text: string, tail = ''): void {
+    const line = printable(text, '?', true) + printableTail(tail);
     this.#sink.write(severity, this.#tag, this.#number, line.length > lineLimit ? line.slice(0, lineLimit) : line);
   }
 

@@ -37,6 +37,31 @@ test('a file gets whole lines, in order, at the end of a turn or when flushed', 
   closeSync(fd);
 });
 
+test('what lines end with is made harmless as what they begin with is, and the limit is that of both', () => {
+  const sink = new MemorySink();
+  const log = createLog(sink, 'postfix/smtp', 7, never);
+  for (const [text, tail] of [['a', ', b'], ['c\n', ', b'], ['d', ', \x1b\xc3\xa9'], ['e', ', \x1b\xc3\xa9'], ['f', ''], ['g', ', b']] as const) log.info(text, tail);
+  assert.deepEqual(sink.lines.map((line) => line.slice('postfix/smtp[7]: '.length)), ['a, b', 'c?, b', 'd, ?\xc3\xa9', 'e, ?\xc3\xa9', 'f', 'g, b']);
+  log.info('x'.repeat(1990), ', of which not all is shown');
+  assert.equal(sink.lines.at(-1), `postfix/smtp[7]: ${'x'.repeat(1990)}, of which`);
+});
+
+test('lines of several voices and seconds keep their own beginnings', (t) => {
+  const directory = mkdtempSync(`${tmpdir()}/sinks-`);
+  t.after(() => rmSync(directory, { recursive: true }));
+  const fd = openLogFile(`${directory}/log`, 0o640);
+  let now = moment;
+  const log = createLog(new FileSink({ fd, hostname: 'host', now: () => now, later: () => {} }), 'postfix/smtp', 1, never);
+  const other = log.numbered(2);
+  for (const voice of [log, log, other, log.tagged('postfix/lmtp'), log]) voice.info('x');
+  now += 1000;
+  log.info('x');
+  assert.throws(() => log.fatal('y'), /exit 1/);
+  const shown = readFileSync(`${directory}/log`, 'latin1').split('\n').map((line) => line.slice('Nov 01 03:04:'.length));
+  assert.deepEqual(shown, ['smtp[1]', 'smtp[1]', 'smtp[2]', 'lmtp[1]', 'smtp[1]'].map((who) => `05 host postfix/${who}: x`).concat('06 host postfix/smtp[1]: x', '06 host postfix/smtp[1]: fatal: y', ''));
+  closeSync(fd);
+});
+
 test('what a full log does not take is kept up to a bound, then counted and told as soon as there is room', () => {
   const steps: (() => void)[] = [];
   const fd = openSync('/dev/full', 'a');

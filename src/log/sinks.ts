@@ -35,6 +35,11 @@ export class FileSink implements LogSink {
   #early = batchSize;
   #scheduled = false;
   #lost = 0;
+  /** What the last line began with, and of what that was made. */
+  #lead = '';
+  #leadTime = '';
+  #leadTag = '';
+  #leadNumber = 0;
   #elsewhere: ((lines: string) => void) | undefined;
 
   constructor(options: FileSinkOptions) {
@@ -84,7 +89,14 @@ export class FileSink implements LogSink {
   }
 
   #line(tag: string, number: number, text: string): string {
-    return `${fileTime(this.#now())} ${this.#options.hostname} ${tag}[${number}]: ${text}\n`;
+    const time = fileTime(this.#now());
+    if (time !== this.#leadTime || tag !== this.#leadTag || number !== this.#leadNumber) {
+      this.#leadTime = time;
+      this.#leadTag = tag;
+      this.#leadNumber = number;
+      this.#lead = `${time} ${this.#options.hostname} ${tag}[${number}]: `;
+    }
+    return `${this.#lead}${text}\n`;
   }
 
   #schedule(): void {

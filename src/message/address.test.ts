@@ -25,6 +25,14 @@ test('the two kinds of quoting differ in routes and line feeds', () => {
   assert.equal(quote822Local('a\nb@x'), '"a\nb"@x');
 });
 
+test('what is seen at one glance is what the long look says', () => {
+  const word = fc.string({ unit: fc.constantFrom(...'aZ9-_+=..@@:"%\xe9 '.split('')), maxLength: 8 });
+  fc.assert(fc.property(word, (address) => {
+    assert.equal(quote822Local(address), quote822Local(address, {}));
+    assert.equal(quote821Local(address), quote821Local(address, {}));
+  }), { numRuns: 2000 });
+});
+
 test('options of quoting', () => {
   assert.equal(quote822Local('a@b@x', { exposeAt: true }), 'a@b@x');
   assert.equal(quote822Local('a@b', { bareLocalpart: true }), '"a@b"');

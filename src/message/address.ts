@@ -29,11 +29,14 @@ export interface QuoteOptions {
   readonly bareLocalpart?: boolean;
 }
 
+const usual: QuoteOptions = {};
+
 /**
  * Internal to external form for headers (RFC 5322): quote the local part unless it is a dot-atom. A source route in front
  * (`@hop:`) is left alone. The empty address becomes `""`.
  */
-export function quote822Local(address: string, options: QuoteOptions = {}): string {
+export function quote822Local(address: string, options: QuoteOptions = usual): string {
+  if (options === usual && isPlain(address)) return address;
   const start = address.startsWith('@') ? address.indexOf(':') + 1 : 0;
   const at = options.bareLocalpart ? -1 : address.lastIndexOf('@');
   const end = at < start ? address.length : at;
@@ -43,11 +46,28 @@ export function quote822Local(address: string, options: QuoteOptions = {}): stri
 }
 
 /** Internal to external form for SMTP commands (RFC 5321 section 4.1.2). The empty address becomes `""`: the null sender is the caller's. */
-export function quote821Local(address: string, options: QuoteOptions = {}): string {
+export function quote821Local(address: string, options: QuoteOptions = usual): string {
+  if (options === usual && isPlain(address)) return address;
   const at = address.lastIndexOf('@');
   const end = at < 0 ? address.length : at;
   const local = address.slice(0, end);
   return isDotString(local, options) ? address : quoted(local, /["\\\r\n]/, options) + address.slice(end);
+}
+
+/** Bytes of which a local part may be made without further thought: letters, digits, and `-_+=`. */
+const plainBytes = Uint8Array.from({ length: 256 }, (_, code) => (/[A-Za-z0-9_+=-]/.test(String.fromCharCode(code)) ? 1 : 0));
+const [dot, atSign] = [0x2e, 0x40];
+
+/** Is this, at one glance, an address that needs no quotes in whatever form? Most are. */
+function isPlain(address: string): boolean {
+  let before = dot;
+  for (let at = 0; at < address.length; at++) {
+    const code = address.charCodeAt(at);
+    if (code === atSign) return before !== dot && address.indexOf('@', at + 1) < 0;
+    if (plainBytes[code] !== 1 && (code !== dot || before === dot)) return false;
+    before = code;
+  }
+  return before !== dot;
 }
 
 const needsQuotes = /[\0- ()<>,;:\\"[\]\x7f]/;

@@ -4,13 +4,25 @@
  * Masks have Postfix's values, because queue files and the internal protocols carry them as numbers. What cannot be parsed
  * gives undefined (or length 0); the only throw is for a default status of our own that is none.
  */
-import { isWhite, splitList, trimLeft, upperAscii } from '../text/ascii.ts';
+import { isDigit, isWhite, splitList, trimLeft, upperAscii } from '../text/ascii.ts';
 
 /** Length of the enhanced status code at the start of `text` ("5.1.1 no such user": 5), 0 when there is none. */
 export function dsnValid(text: string): number {
-  const status = /^[245]\.[0-9]{1,3}\.[0-9]{1,3}/.exec(text)?.[0] ?? '';
-  if (status === '' || (status.length < text.length && !isWhite(text.charCodeAt(status.length)))) return 0;
-  return status.length;
+  const first = text.charCodeAt(0);
+  if ((first !== 0x32 && first !== 0x34 && first !== 0x35) || text.charCodeAt(1) !== dot) return 0;
+  const subject = pastNumber(text, 2);
+  if (subject === 2 || text.charCodeAt(subject) !== dot) return 0;
+  const end = pastNumber(text, subject + 1);
+  return end > subject + 1 && (end === text.length || isWhite(text.charCodeAt(end))) ? end : 0;
+}
+
+const dot = 0x2e;
+
+/** Behind the digits at `at`, three of them at most. */
+function pastNumber(text: string, at: number): number {
+  let end = at;
+  while (end < at + 3 && isDigit(text.charCodeAt(end))) end++;
+  return end;
 }
 
 /** A text taken apart: status, and what remains without leading white space. */
@@ -40,11 +52,11 @@ export function withDsn(defaultStatus: string, text: string): string {
  * code, and 5.5.0 (protocol error) when the code is none of 2xx, 4xx, 5xx.
  */
 export function replyStatus(code: number, text = ''): string {
-  const first = String(Math.floor(code / 100));
-  if (first !== '2' && first !== '4' && first !== '5') return '5.5.0';
-  const length = dsnValid(trimLeft(text));
-  const status = trimLeft(text).slice(0, length);
-  return status.startsWith(first) ? status : `${first}.0.0`;
+  const first = Math.floor(code / 100);
+  if (first !== 2 && first !== 4 && first !== 5) return '5.5.0';
+  const start = trimLeft(text);
+  const length = dsnValid(start);
+  return length > 0 && start.charCodeAt(0) === 0x30 + first ? start.slice(0, length) : `${first}.0.0`;
 }
 
 /** What a recipient's sender wants to hear of (RFC 3461 section 4.1). Zero: nothing was said. */

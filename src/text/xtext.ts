@@ -8,6 +8,7 @@ import { utf8LengthAt } from './utf8.ts';
 
 /** Encode everything that is not a printable, non-blank ASCII character, and `+`, and what is in `special` ("=" for RFC 3461). */
 export function encodeXtext(text: string, special = ''): string {
+  if (isPlain(text, special)) return text;
   let coded = '';
   for (const char of text) {
     const code = char.charCodeAt(0);
@@ -16,6 +17,18 @@ export function encodeXtext(text: string, special = ''): string {
   }
   return coded;
 }
+
+/** Most addresses need no coding. */
+function isPlain(text: string, special: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code <= 32 || code >= 127 || code === plus) return false;
+  }
+  for (const char of special) if (text.includes(char)) return false;
+  return true;
+}
+
+const plus = 0x2b;
 
 /** RFC 3461 section 4: xchar is "!" to "~" without "+" and "="; hexchar has upper-case digits. */
 export function isXtext(text: string): boolean {

@@ -326,7 +326,7 @@ export class Errand {
     const { request: shown, headers } = rewritten ?? { request, headers: addedHeaders(settings, request) };
     const keep = this.wishes.store && connection.isKeepable;
     const recipients = rewriting === undefined ? ledger.left : shown.recipients;
-    const transaction = transactionOf(shown, recipients, settings, { keep, converted: convert, requireTls: connection.options.requireTls !== undefined });
+    const transaction = transactionOf(shown, recipients, settings, { keep, converted: convert, requireTls: connection.options.requireTls !== undefined, dsn: connection.offersDsn });
     const ending = await connection.exchange(transaction, this.content(convert, headers), ledger.round(connection), log);
     this.tellPostmaster(connection);
     if (ending === 'orderly') ledger.complete = true;

@@ -5,7 +5,7 @@ import { isTraceOnly } from '../../delivery/reports.ts';
 import { quote821Local, quote822Local } from '../../message/address.ts';
 import { dsnNotify } from '../../message/dsn.ts';
 import type { XforwardName } from '../../protocol/smtp-client/features.ts';
-import type { ClientRecipient, Transaction } from '../../protocol/smtp-client/steps.ts';
+import type { ClientRecipient, ClientRecipients, Transaction } from '../../protocol/smtp-client/steps.ts';
 import { isAscii, sameIgnoringCase, startsIgnoringCase } from '../../text/ascii.ts';
 import { isUtf8 } from '../../text/utf8.ts';
 import { encodeUxtext, encodeXtext } from '../../text/xtext.ts';
@@ -22,15 +22,16 @@ export function needsSmtputf8({ smtputf8 }: DeliveryRequest): boolean {
 
 const notSaid: ReadonlyMap<XforwardName, string> = new Map();
 
+/** `dsn`: the server offers it; else nobody wants to know ORCPT. */
 export function transactionOf(
-  request: DeliveryRequest, recipients: readonly Recipient[], settings: Settings, { keep, converted, requireTls }: { keep: boolean; converted: boolean; requireTls: boolean },
+  request: DeliveryRequest, recipients: readonly Recipient[], settings: Settings,
+  { keep, converted, requireTls, dsn }: { keep: boolean; converted: boolean; requireTls: boolean; dsn: boolean },
 ): Transaction {
-  const quote = (address: string): string => (settings.quoteEnvelope && address !== '' ? quote821Local(address) : address);
   const requested = (request.smtputf8 & smtputf8Requested) !== 0;
   return {
     queueId: request.queueId,
-    sender: quote(request.sender),
-    recipients: recipients.map((recipient) => clientRecipient(recipient, quote, requested)),
+    sender: quoted(request.sender, settings),
+    recipients: new Named(recipients, settings, dsn, requested),
     size: request.dataSize,
     encoding: request.encoding === '7bit' || request.encoding === '8bit' ? request.encoding : '',
     smtputf8: needsSmtputf8(request) ? 'required' : requested ? 'requested' : 'no',
@@ -44,8 +45,31 @@ export function transactionOf(
   };
 }
 
-function clientRecipient(recipient: Recipient, quote: (address: string) => string, utf8: boolean): ClientRecipient {
-  return { address: quote(recipient.address), orcpt: orcpt(recipient, utf8), notify: recipient.dsnNotify };
+/** Each is made when the server is to hear of it, and kept by nobody. */
+class Named implements ClientRecipients {
+  readonly length: number;
+  private readonly recipients: readonly Recipient[];
+  private readonly settings: Settings;
+  private readonly dsn: boolean;
+  private readonly utf8: boolean;
+
+  constructor(recipients: readonly Recipient[], settings: Settings, dsn: boolean, utf8: boolean) {
+    this.length = recipients.length;
+    this.recipients = recipients;
+    this.settings = settings;
+    this.dsn = dsn;
+    this.utf8 = utf8;
+  }
+
+  at(number: number): ClientRecipient | undefined {
+    const recipient = this.recipients[number];
+    if (recipient === undefined) return undefined;
+    return { address: quoted(recipient.address, this.settings), orcpt: this.dsn ? orcpt(recipient, this.utf8) : '', notify: recipient.dsnNotify };
+  }
+}
+
+function quoted(address: string, { quoteEnvelope }: Settings): string {
+  return quoteEnvelope && address !== '' ? quote821Local(address) : address;
 }
 
 // RFC 3461 section 4.2, RFC 6533 section 3: without an ORCPT of the sender's, what the address was before we changed it.
@@ -70,8 +94,9 @@ function xforward(request: DeliveryRequest): Map<XforwardName, string> {
   return new Map(all.filter(([, , wanted]) => wanted).map(([name, value]) => [name, value]));
 }
 
-/** Reports of success are the next server's matter when it knows how. */
+/** Reports of success are the next server's matter when it knows how. The recipient itself, where none was asked for. */
 export function withoutSuccessReport(recipient: Recipient): Recipient {
+  if ((recipient.dsnNotify & dsnNotify.success) === 0) return recipient;
   return { ...recipient, dsnNotify: recipient.dsnNotify & ~dsnNotify.success };
 }
 

@@ -15,14 +15,13 @@ import type { StageName } from './stages.ts';
 import type { ClientOptions, ClientStep, Failure } from './steps.ts';
 import { ClientTranscript } from './transcript.ts';
 
-/** A command that was sent and has had no reply. */
+/** A command that was sent and has had no reply; the same one for all RCPT of a message. */
 export interface Awaited {
   readonly stage: StageName;
-  /** For rcpt, and for the replies of LMTP after the dot: which recipient. */
+  /** For the replies of LMTP after the dot: which recipient. */
   readonly recipient: number;
   /** The message it belongs to. */
   readonly exchange: Exchange | undefined;
-  readonly bytes: number;
 }
 
 /** Bytes of commands that may be under way without a reply: no deadlock with a server that does not read while it writes. */
@@ -52,6 +51,8 @@ export class Conversation {
   openedAt = 0;
   /** Commands without reply, in order. */
   awaiting: Awaited[] = [];
+  /** How long each of them was. */
+  private lengths: number[] = [];
   readonly steps: ClientStep[] = [];
   /** For a postmaster who wants to hear of trouble. */
   readonly transcript: ClientTranscript | undefined;
@@ -77,7 +78,8 @@ export class Conversation {
 
   /** The reply to the head has come. */
   answered(): void {
-    this.inFlight -= this.awaiting.shift()!.bytes;
+    this.awaiting.shift();
+    this.inFlight -= this.lengths.shift()!;
   }
 
   /** May this command be sent now? RFC 2920: only with pipelining while others have no reply yet. */
@@ -90,15 +92,18 @@ export class Conversation {
   }
 
   /** Send a command line and wait for its reply. */
-  say(stage: StageName, line: string, exchange?: Exchange, recipient = -1): void {
+  say(stage: StageName, line: string, exchange?: Exchange): void {
     this.text += `${line}\r\n`;
     this.transcript?.said(line, /auth/i.test(stage));
-    this.expect(stage, exchange, recipient, line.length + 2);
+    this.expect(stage, exchange, -1, line.length + 2);
   }
 
   expect(stage: StageName, exchange?: Exchange, recipient = -1, bytes = 0): void {
     this.inFlight += bytes;
-    this.awaiting.push({ stage, recipient, exchange, bytes });
+    const last = this.awaiting.at(-1);
+    const same = last?.stage === stage && last.exchange === exchange && last.recipient === recipient;
+    this.awaiting.push(same ? last : { stage, recipient, exchange });
+    this.lengths.push(bytes);
     if (this.awaiting.length === 1) this.arm();
   }
 
@@ -149,6 +154,7 @@ export class Conversation {
     if (this.closed) return;
     this.closed = true;
     this.awaiting = [];
+    this.lengths = [];
     this.limit = undefined;
     this.follower?.abandon();
     const text = this.takeText();

@@ -20,7 +20,6 @@ import type { Failure, Transaction } from './steps.ts';
 interface Command {
   readonly stage: StageName;
   readonly line: string;
-  readonly recipient: number;
 }
 
 type Answer = (exchange: Exchange, reply: Reply, awaited: Awaited) => void;
@@ -48,11 +47,14 @@ function answerMail(exchange: Exchange, reply: Reply): void {
   else exchange.failOpen(exchange.talk.refused(reply, 'mail', 'message'));
 }
 
-function answerRcpt(exchange: Exchange, reply: Reply, { recipient }: Awaited): void {
-  if (!exchange.open.has(recipient)) return; // MAIL was refused
-  if (!isPositive(reply)) exchange.fail([recipient], exchange.talk.refused(reply, 'rcpt', 'recipient'));
-  else if (exchange.transaction.verify === 'rcpt') exchange.deliver([recipient], reply.status, reply);
-  else exchange.accepted.push(recipient);
+// RFC 2920 section 3.1: replies come in the order of the commands.
+function answerRcpt(exchange: Exchange, reply: Reply): void {
+  const { open, transaction, talk, accepted } = exchange;
+  const recipient = exchange.answered++;
+  if (!open.has(recipient)) return; // MAIL was refused
+  if (!isPositive(reply)) exchange.fail(open.take(recipient), talk.refused(reply, 'rcpt', 'recipient'));
+  else if (transaction.verify === 'rcpt') exchange.deliver(open.take(recipient), reply.status, reply);
+  else accepted.push(recipient);
 }
 
 function answerData(exchange: Exchange, reply: Reply): void {
@@ -62,25 +64,59 @@ function answerData(exchange: Exchange, reply: Reply): void {
     exchange.abort();
   } else if (transaction.verify === 'data') {
     // The server waits for content that will not come: all that is left is to hang up.
-    exchange.deliver([...exchange.open], '2.0.0', reply);
+    exchange.deliver(exchange.open.takeAll(), '2.0.0', reply);
     exchange.hangUp(true);
   } else if (accepted.length === 0) exchange.dot();
   else exchange.wantContent();
 }
 
 function answerDot(exchange: Exchange, reply: Reply, { recipient }: Awaited): void {
-  const { talk, accepted } = exchange;
-  const concerned = recipient >= 0 ? [recipient] : [...exchange.open];
-  if (accepted.length > 0 && isPositive(reply)) exchange.deliver(concerned, reply.status, reply);
-  else if (accepted.length > 0) exchange.fail(concerned, talk.refused(reply, 'dot', recipient >= 0 ? 'recipient' : 'message'));
+  const { talk, accepted, open } = exchange;
+  if (accepted.length > 0) {
+    const concerned = recipient >= 0 ? open.take(recipient) : open.takeAll();
+    if (isPositive(reply)) exchange.deliver(concerned, reply.status, reply);
+    else exchange.fail(concerned, talk.refused(reply, 'dot', recipient >= 0 ? 'recipient' : 'message'));
+  }
   if (talk.head?.stage !== 'dot' || talk.head.exchange !== exchange) exchange.finish();
+}
+
+/** The numbers from 0 of those who have no outcome. Most often all get theirs at once. */
+class OpenRecipients {
+  size: number;
+  private readonly count: number;
+  private taken: boolean[] | undefined;
+
+  constructor(count: number) {
+    this.size = this.count = count;
+  }
+
+  has(recipient: number): boolean {
+    return this.size > 0 && this.taken?.[recipient] !== true;
+  }
+
+  /** This one is open no more. Empty: it was not. */
+  take(recipient: number): number[] {
+    if (!this.has(recipient)) return [];
+    this.taken ??= new Array<boolean>(this.count).fill(false);
+    this.taken[recipient] = true;
+    this.size--;
+    return [recipient];
+  }
+
+  /** Nobody is open any more. */
+  takeAll(): number[] {
+    const all: number[] = [];
+    if (this.size > 0) for (let recipient = 0; recipient < this.count; recipient++) if (this.taken?.[recipient] !== true) all.push(recipient);
+    this.size = 0;
+    return all;
+  }
 }
 
 export class Exchange {
   readonly talk: Conversation;
   readonly transaction: Transaction;
   /** Recipients without outcome. */
-  readonly open: Set<number>;
+  readonly open: OpenRecipients;
   /** Recipients that the server has taken, in order. */
   readonly accepted: number[] = [];
   /** The content is being asked for. */
@@ -91,6 +127,8 @@ export class Exchange {
   /** Its commands followed another message directly, and its content has not begun. */
   behind: boolean;
   private readonly lead: Command[];
+  /** So many have had their reply to RCPT. */
+  answered = 0;
   private nextRecipient = 0;
   private dataSaid = false;
   private dotSaid = false;
@@ -102,7 +140,7 @@ export class Exchange {
     this.transaction = transaction;
     this.behind = behind;
     talk.uses++;
-    this.open = new Set(transaction.recipients.keys());
+    this.open = new OpenRecipients(transaction.recipients.length);
     this.lead = leadingCommands(talk, transaction, behind);
   }
 
@@ -113,29 +151,35 @@ export class Exchange {
 
   /** Send what may be sent now. */
   advance(): void {
-    for (let command = this.upcoming(); command && this.talk.maySay(command.line); command = this.upcoming()) {
-      if (this.hopeless(command)) return this.abort();
-      this.talk.say(command.stage, command.line, this, command.recipient);
-      this.step(command);
+    while (!this.over && !this.dataSaid) {
+      const stage = this.upcoming();
+      const line = this.lineOf(stage);
+      if (!this.talk.maySay(line)) return;
+      if (this.hopeless(stage)) return this.abort();
+      this.talk.say(stage, line, this);
+      this.step(stage);
     }
   }
 
-  private upcoming(): Command | undefined {
-    if (this.over || this.dataSaid) return undefined;
-    if (this.lead.length > 0) return this.lead[0];
-    const recipient = this.transaction.recipients[this.nextRecipient];
-    if (recipient) return { stage: 'rcpt', line: rcptCommand(recipient, this.talk.features), recipient: this.nextRecipient };
-    if (this.transaction.verify === 'rcpt') return { stage: 'abort', line: 'RSET', recipient: -1 };
-    return { stage: 'data', line: 'DATA', recipient: -1 };
+  private upcoming(): StageName {
+    if (this.lead.length > 0) return this.lead[0]!.stage;
+    if (this.nextRecipient < this.transaction.recipients.length) return 'rcpt';
+    return this.transaction.verify === 'rcpt' ? 'abort' : 'data';
+  }
+
+  private lineOf(stage: StageName): string {
+    if (stage === 'rcpt') return rcptCommand(this.transaction.recipients.at(this.nextRecipient)!, this.talk.features);
+    if (stage === 'data') return 'DATA';
+    return stage === 'abort' ? 'RSET' : this.lead[0]!.line;
   }
 
   // In step with the server: MAIL was refused, or every recipient.
-  private hopeless({ stage }: Command): boolean {
+  private hopeless(stage: StageName): boolean {
     if (this.talk.awaiting.length > 0) return false;
     return (stage === 'rcpt' && this.open.size === 0) || (stage === 'data' && this.accepted.length === 0);
   }
 
-  private step({ stage }: Command): void {
+  private step(stage: StageName): void {
     if (this.lead.length > 0) this.lead.shift();
     else if (stage === 'rcpt') this.nextRecipient++;
     else {
@@ -181,19 +225,17 @@ export class Exchange {
     this.talk.say('quit', 'QUIT', this);
   }
 
+  /** They were taken out of `open`; so with fail(). */
   deliver(recipients: readonly number[], status: string, reply: Reply): void {
-    const { talk } = this;
-    for (const recipient of recipients) this.open.delete(recipient);
-    talk.emit({ kind: 'delivered', recipients, status, text: oneLine(reply) });
+    this.talk.emit({ kind: 'delivered', recipients, status, text: oneLine(reply) });
   }
 
   fail(recipients: readonly number[], failure: Failure): void {
-    for (const recipient of recipients) this.open.delete(recipient);
     if (recipients.length > 0) this.talk.emit({ kind: 'failed', recipients, failure });
   }
 
   failOpen(failure: Failure): void {
-    this.fail([...this.open], failure);
+    this.fail(this.open.takeAll(), failure);
   }
 
   /** The server would have nothing more to do with this connection, and nothing was lost. */
@@ -238,10 +280,10 @@ export class Exchange {
 function leadingCommands(talk: Conversation, transaction: Transaction, behind: boolean): Command[] {
   const commands: Command[] = [];
   // Is a connection from an earlier message still good? With pipelining the question costs no round trip.
-  if (talk.uses > 1 && !behind) commands.push({ stage: 'probe', line: 'RSET', recipient: -1 });
+  if (talk.uses > 1 && !behind) commands.push({ stage: 'probe', line: 'RSET' });
   for (const { group, line } of xforwardCommands(transaction.xforward, talk.features))
-    commands.push({ stage: group === 0 ? 'xforwardClient' : 'xforwardSession', line, recipient: -1 });
-  commands.push({ stage: 'mail', line: mailCommand(transaction, talk.features, talk.settings.dummyMailAuth), recipient: -1 });
+    commands.push({ stage: group === 0 ? 'xforwardClient' : 'xforwardSession', line });
+  commands.push({ stage: 'mail', line: mailCommand(transaction, talk.features, talk.settings.dummyMailAuth) });
   return commands;
 }
 

@@ -28,6 +28,46 @@ for (const [name, text, want] of [
   for (const step of [1, 3, 1000]) assert.deepEqual(read(text, step).replies, want);
 });
 
+test('replies that come again are what they were the first time', () => {
+  const same = '250 2.1.5 Ok\r\n';
+  const first = ['250 2.1.5 250 2.1.5 Ok'];
+  for (const [text, want] of [
+    [same.repeat(3), [...first, ...first, ...first]],
+    [`${same}${same}250 2.1.5 Ok.\r\n${same}`, [...first, ...first, '250 2.1.5 250 2.1.5 Ok.', ...first]],
+    [`${same}250-2.1.5 a\r\n${same}${same}`, [...first, '250 2.1.5 250-2.1.5 a\n250 2.1.5 Ok', ...first]],
+    [`${same}hi\r\n${same}${same}`, [...first, '250 2.1.5 hi\n250 2.1.5 Ok', ...first]],
+    [`${same}250 2.1.5 Ok\n${same}`, [...first, ...first, ...first]],
+    [`250 ${'x'.repeat(96)}\r\n`.repeat(2), Array<string>(2).fill(`250 2.0.0 250 ${'x'.repeat(96)}`)],
+    [`250 ${'x'.repeat(120)}\r\n`.repeat(2), Array<string>(2).fill(`250 2.0.0 250 ${'x'.repeat(96)}`)],
+  ] as const) for (const step of [1, 5, 14, 1000]) assert.deepEqual(read(text, step).replies, want);
+});
+
+test('every reply is heard and filtered, also when it came before', () => {
+  const heard: string[] = [];
+  const refuse = { limit: 100, utf8: true, warn: () => {}, garbage: () => {}, filter: (line: string) => (heard.length > 1 ? '550 no' : line), heard: (line: string) => heard.push(line) };
+  const reader = new ReplyReader(refuse);
+  reader.receive(Buffer.from('250 ok\r\n250 ok\r\n250 ok\r\n'));
+  assert.deepEqual([reader.take(), reader.take(), reader.take()].map((reply) => reply?.code), [250, 250, 550]);
+  assert.deepEqual(heard, ['250 ok', '250 ok', '550 no']);
+});
+
+test('what has been taken is not held any more', () => {
+  const reader = new ReplyReader({ limit: 100, utf8: true, warn: () => {}, garbage: () => {} });
+  reader.receive(Buffer.from('250 ok\r\n250 ok\r\n250'));
+  const held = (): [number, boolean] => [reader.held, reader.partial];
+  assert.deepEqual(held(), [19, true]);
+  reader.take();
+  assert.deepEqual(held(), [11, true]);
+  assert.equal(reader.take()?.code, 250);
+  assert.deepEqual([reader.take(), ...held()], [undefined, 3, true]);
+  reader.receive(Buffer.from(' x\r\n'));
+  assert.equal(reader.take()?.text, '250 x');
+  assert.deepEqual(held(), [0, false]);
+  reader.receive(Buffer.from('354'));
+  reader.forget();
+  assert.deepEqual([reader.take(), ...held()], [undefined, 0, false]);
+});
+
 test('a line longer than the limit is cut, an endless one ends the conversation', () => {
   const long = read(`250 ${'x'.repeat(120)}\r\n250 ok\r\n`, 10);
   assert.deepEqual(long.replies, [`250 2.0.0 250 ${'x'.repeat(96)}`, '250 2.0.0 250 ok']);

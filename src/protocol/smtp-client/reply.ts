@@ -41,12 +41,15 @@ export function oneLine(reply: Reply): string {
 
 export class ReplyReader {
   private readonly options: ReplyReaderOptions;
-  /** What came and was not taken: bytes of unfinished lines and of replies nobody has asked for. */
+  /** What came, and how much of it was taken: behind that are bytes of unfinished lines and of replies nobody has asked for. */
   private waiting = '';
+  private taken = 0;
   /** Bytes dropped from the line at hand. */
   private skipped = 0;
-  /** Where to go on looking for a line end. */
+  /** Where to go on looking for a line end; not before `taken`. */
   private searched = 0;
+  /** The last reply of one line, and that line as it came: most replies to RCPT are the same. */
+  private last: { readonly line: string; readonly reply: Reply } | undefined;
   private text = '';
   private started = false;
   private textCut = false;
@@ -60,35 +63,52 @@ export class ReplyReader {
 
   receive(bytes: Buffer): void {
     if (this.overrun) return;
-    this.waiting += bytes.toString('latin1');
+    const text = bytes.toString('latin1');
+    this.waiting = this.held === 0 ? text : this.waiting.slice(this.taken) + text;
+    this.searched -= this.taken;
+    this.taken = 0;
     this.cut();
   }
 
   /** Bytes received and not taken. */
   get held(): number {
-    return this.waiting.length;
+    return this.waiting.length - this.taken;
   }
 
   /** Has the server begun a reply that is not complete? */
   get partial(): boolean {
-    return this.started || this.waiting !== '';
+    return this.started || this.held > 0;
   }
 
   /** Throw away what was received and not taken. */
   forget(): void {
     this.waiting = this.text = '';
-    this.searched = this.skipped = 0;
+    this.taken = this.searched = this.skipped = 0;
     this.started = this.textCut = this.lineCut = false;
   }
 
   /** The next complete reply. */
   take(): Reply | undefined {
+    const { last } = this;
+    if (last !== undefined && !this.started && !this.lineCut && this.waiting.startsWith(last.line, this.taken)) {
+      this.taken = this.searched = this.taken + last.line.length;
+      return last.reply;
+    }
+    return this.read();
+  }
+
+  private read(): Reply | undefined {
+    const { taken, started } = this;
     for (let line = this.line(); line !== undefined; line = this.line()) {
       if (this.options.filter !== undefined) line = this.options.filter(line);
       this.append(line);
       const mark = behindCode(line);
       if (mark === dash) continue;
-      if (mark === space) return this.finish(line);
+      if (mark === space) {
+        const reply = this.finish(line);
+        if (!started) this.remember(reply, taken);
+        return reply;
+      }
       this.options.garbage(line);
     }
     return undefined;
@@ -100,6 +120,13 @@ export class ReplyReader {
     this.text = '';
     this.started = this.textCut = false;
     return reply;
+  }
+
+  /** While more has come: a line that was not cut, and is nobody's business besides. */
+  private remember(reply: Reply, from: number): void {
+    const { limit, filter, heard } = this.options;
+    if (this.held === 0 || filter !== undefined || heard !== undefined || this.taken - from > limit || reply.text.includes('\n')) return;
+    this.last = { line: this.waiting.slice(from, this.taken), reply };
   }
 
   private append(line: string): void {
@@ -120,10 +147,10 @@ export class ReplyReader {
       this.searched = this.waiting.length;
       return undefined;
     }
-    const raw = this.waiting.slice(0, Math.min(end, this.options.limit));
-    if (this.lineCut || end > this.options.limit + 1) this.warnLong(raw);
-    this.waiting = this.waiting.slice(end + 1);
-    this.searched = this.skipped = 0;
+    const raw = this.waiting.slice(this.taken, Math.min(end, this.taken + this.options.limit));
+    if (this.lineCut || end - this.taken > this.options.limit + 1) this.warnLong(raw);
+    this.taken = this.searched = end + 1;
+    this.skipped = 0;
     this.lineCut = false;
     let length = raw.length;
     while (length > 0 && raw[length - 1] === '\r') length--;

@@ -115,12 +115,18 @@ export interface ClientRecipient {
   readonly notify: number;
 }
 
+/** An array, or what makes each one when it is asked for. */
+export interface ClientRecipients {
+  readonly length: number;
+  at(number: number): ClientRecipient | undefined;
+}
+
 /** One message for one or more recipients. */
 export interface Transaction {
   /** For log lines only. */
   readonly queueId: string;
   readonly sender: string;
-  readonly recipients: readonly ClientRecipient[];
+  readonly recipients: ClientRecipients;
   /** Content size in bytes. */
   readonly size: number;
   readonly encoding: '7bit' | '8bit' | '';

@@ -72,6 +72,15 @@ test('many recipients are marked at once, and nobody else\'s mark is touched', a
   assert.equal((await contentOf(open(place), '\n')), 'Subject: x\n\nhello\n');
 });
 
+test('marks that could not be written are not believed', async (t) => {
+  const { put, open } = await openStage(t, 1 << 20);
+  const reader = open(await put({ content: 'Subject: x\n\nhello\n', recipients: ['a@example.test', 'b@example.test', 'c@example.test'] }), { write: true });
+  const offsets = reader.envelope().recipients.map(({ offset }) => offset);
+  reader.close();
+  assert.throws(() => reader.doneAll(offsets), { code: 'EBADF' });
+  assert.deepEqual(offsets.map((offset) => reader.isDone(offset)), [false, false, false]);
+});
+
 test('a large message that was closed gives nothing, rather than what came into its memory since', async (t) => {
   const { put, open } = await openStage(t, 1 << 20);
   const text = (letter: string): string => `Subject: ${letter}\n\n${`${letter.repeat(60)}\n`.repeat(5_000)}`;

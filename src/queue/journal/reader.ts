@@ -132,24 +132,35 @@ export class PlaceReader implements MessageReader {
 
   /** With one write where nobody else can have marked anything between the first and the last of them. */
   doneAll(offsets: readonly number[]): void {
-    const marks = offsets.filter((offset) => this.source[offset] === recordType.recipient).sort((one, other) => one - other);
+    const marks = isAscending(offsets) ? offsets : [...offsets].sort((one, other) => one - other);
     const [first, last] = [marks[0], marks.at(-1)];
-    const alone = marks.length >= fewMarks && marks.length === offsets.length && last! - first! < longestMark && this.#onlyThese(marks);
-    if (!alone) return void offsets.forEach((offset) => this.done(offset));
-    const bytes = Buffer.from(this.source.subarray(first!, last! + 1));
-    for (const offset of marks) bytes[offset - first!] = recordType.done;
-    this.#write(bytes, first!);
-    for (const offset of marks) this.source[offset] = recordType.done;
+    const alone = marks.length >= fewMarks && last! - first! < longestMark && this.#onlyThese(marks);
+    if (!alone) {
+      for (const offset of offsets) this.done(offset);
+      return;
+    }
+    this.#turn(marks, recordType.done);
+    try {
+      this.#write(this.source.subarray(first!, last! + 1), first!);
+    } catch (error) {
+      this.#turn(marks, recordType.recipient);
+      throw error;
+    }
   }
 
-  /** Is every recipient from the first to the last of these, that is not done, among them? Others may be marked by other processes. */
+  #turn(offsets: readonly number[], type: number): void {
+    for (const offset of offsets) this.source[offset] = type;
+  }
+
+  /** Are these recipients, and is every one from the first to the last, that is not done, among them? Others may be marked by other processes. */
   #onlyThese(marks: readonly number[]): boolean {
     let next = 0;
     for (let at = marks[0]!; next < marks.length;) {
       const head = recordHead(this.source, at);
       if (head === undefined || at > marks[next]!) return false;
-      if (at === marks[next]) next++;
-      else if (head.type === recordType.recipient) return false;
+      const isOpen = head.type === recordType.recipient;
+      if (isOpen !== (at === marks[next])) return false;
+      if (isOpen) next++;
       at = head.data + head.length;
     }
     return true;
@@ -235,6 +246,11 @@ export class PlaceReader implements MessageReader {
   corrupt(reason: string): CorruptFile {
     return new CorruptFile(this.path, reason);
   }
+}
+
+function isAscending(numbers: readonly number[]): boolean {
+  for (let at = 1; at < numbers.length; at++) if (numbers[at - 1]! > numbers[at]!) return false;
+  return true;
 }
 
 /** Is the message still there that the place told of? */
