@@ -13,12 +13,21 @@ import { cardOf, parameterNames } from '../src/parameters/parameters.ts';
 const source = fileURLToPath(new URL('../src/', import.meta.url));
 const cardFolder = `${source}parameters/`;
 
-/** Names that no program of Postfix reads either: they tell people and installation scripts where things are, or do nothing any more. */
+/**
+ * Names that no program of Postfix goes by either: they tell people and installation scripts where things are, or do nothing any more, as
+ * those of the last four lines: the first is read and forgotten, names of certificates never match several labels, tlsproxy(8) takes
+ * ciphers from who asks, libsasl2's client has no path, only the old queue manager has a fudge factor. Negative answers of the name
+ * service are always seen here, which is what dns_ncache_ttl_fix_enable is for.
+ */
 const forPeople: ReadonlySet<string> = new Set([
   'html_directory', 'manpage_directory', 'readme_directory', 'sample_directory', 'shlib_directory', 'meta_directory', 'openssl_path',
   'sendmail_path', 'mailq_path', 'newaliases_path', 'mail_release_date', 'process_id_directory', 'tls_daemon_random_bytes',
   'lmtp_cname_overrides_servername', 'smtp_cname_overrides_servername', 'dont_remove', 'fork_attempts', 'fork_delay', 'ipc_ttl',
   'berkeley_db_create_buffer_size', 'berkeley_db_read_buffer_size', 'application_event_drain_time',
+  'error_service_name', 'tls_wildcard_matches_multiple_labels', 'tls_eecdh_strong_curve', 'tls_eecdh_ultra_curve',
+  'tls_low_cipherlist', 'tls_export_cipherlist', 'tlsproxy_tls_ciphers', 'tlsproxy_tls_mandatory_ciphers',
+  'tlsproxy_tls_exclude_ciphers', 'tlsproxy_tls_mandatory_exclude_ciphers', 'smtp_sasl_path', 'lmtp_sasl_path',
+  'qmgr_fudge_factor', 'dns_ncache_ttl_fix_enable',
 ]);
 
 /** Names that program text puts together: the file, the text that does it, and what comes out. */

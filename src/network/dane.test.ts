@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { X509Certificate, createHash } from 'node:crypto';
 import { describe, test } from 'node:test';
+import { daneDigests } from './dane-digests.ts';
 import { matchDane, nameIn, spkiOf, tlsaText, usableTlsa, x509Error } from './dane.ts';
 import type { TlsaData } from './dns.ts';
 
@@ -124,6 +125,27 @@ describe('several records', () => {
   ] as const) test(title, () => assert.equal(verdict(records), want));
 
   test('a server without a certificate', () => assert.equal(verdict([record(3, 1, 1, server)], []), `${x509Error.unspecified} at 0`));
+});
+
+describe('tls_dane_digests', () => {
+  const chosen = (text: string) => ({ digests: daneDigests(text, () => assert.fail()) });
+  const sha384: TlsaData = { usage: 3, selector: 1, matchingType: 7, certificate: createHash('sha384').update(spkiOf(server)).digest() };
+
+  for (const [title, text, records, want] of [
+    ['the first is preferred', 'sha256 sha512', [record(3, 1, 1, server), wrong(3, 1, 2)], 'EE 0'],
+    ['whichever that is', 'sha256 sha512', [wrong(3, 1, 1), record(3, 1, 2, server)], `${x509Error.noDaneMatch} at 0`],
+    ['what is left out is of no use', 'sha512', [record(3, 1, 1, server)], `${x509Error.unspecified} at 0`],
+    ['and takes nothing from others', 'sha256', [record(3, 1, 1, server), wrong(3, 1, 2)], 'EE 0'],
+    ['further ones', 'sha384=7 sha512 sha256', [sha384, wrong(3, 1, 2)], 'EE 0'],
+    ['of an anchor', 'sha256 sha512', [record(2, 1, 1, root), wrong(2, 1, 2)], 'TA 2 mail.example.test'],
+    ['whole data needs none', 'sha512', [record(3, 0, 0, server)], 'EE 0'],
+  ] as const) test(title, () => assert.equal(verdict(records, chain, chosen(text)), want));
+
+  test('records of which use can be made', () => {
+    const { digests } = chosen('sha384=7 sha256');
+    assert.deepEqual([sha384, { ...sha384, certificate: Buffer.alloc(47) }, wrong(3, 1, 1), wrong(3, 1, 2)].map((each) => usableTlsa(each, undefined, digests)), [true, false, true, false]);
+    assert.equal(usableTlsa(sha384), false);
+  });
 });
 
 test('fingerprints', () => {

@@ -7,6 +7,7 @@
  */
 import { createHash, createPublicKey, X509Certificate, type KeyObject } from 'node:crypto';
 import { hex } from '../text/ascii.ts';
+import { standardDigests, type DaneDigests } from './dane-digests.ts';
 import type { TlsaData } from './dns.ts';
 
 /** X509_V_ERR_... of OpenSSL, as log lines name them. */
@@ -23,6 +24,8 @@ export interface DaneOptions {
   readonly namesAlways?: boolean;
   /** What matching type 255 is. */
   readonly fingerprintDigest?: string;
+  /** Which other matching types count; SHA2-512 before SHA2-256 where none are given. */
+  readonly digests?: DaneDigests;
 }
 
 export type DaneVerdict =
@@ -44,17 +47,15 @@ export type DaneVerdict =
     readonly trusted: boolean;
   };
 
-const digests: readonly (string | undefined)[] = [undefined, 'sha256', 'sha512'];
-const digestSizes = [0, 32, 64] as const;
 const fingerprint = 255;
 /** More certificates are no chain. */
 const pathLimit = 10;
 
 /** Can a client make anything of the record? (RFC 7671 section 4) */
-export function usableTlsa({ usage, selector, matchingType, certificate }: TlsaData, fingerprintDigest?: string): boolean {
+export function usableTlsa({ usage, selector, matchingType, certificate }: TlsaData, fingerprintDigest?: string, digests = standardDigests): boolean {
   if ((usage !== 2 && usage !== 3) || selector > 1) return false;
   if (matchingType === fingerprint) return fingerprintDigest !== undefined && certificate.length === digestOf(fingerprintDigest, Buffer.alloc(0)).length;
-  if (matchingType > 0) return certificate.length === digestSizes[matchingType];
+  if (matchingType > 0) return certificate.length === digests.get(matchingType)?.size;
   return (selector === 0 ? certificateOf(certificate) : keyOf(certificate)) !== undefined;
 }
 
@@ -70,7 +71,8 @@ export function shortHex(bytes: Buffer): string {
 
 /** @param chain as it was sent, the server's certificate first */
 export function matchDane(records: readonly TlsaData[], chain: readonly X509Certificate[], options: DaneOptions): DaneVerdict {
-  const usable = strongest(records.filter((record) => usableTlsa(record, options.fingerprintDigest)));
+  const { fingerprintDigest, digests = standardDigests } = options;
+  const usable = strongest(records.filter((record) => usableTlsa(record, fingerprintDigest, digests)), digests);
   const [leaf] = chain;
   if (leaf === undefined || usable.length === 0) return refused(x509Error.unspecified, 0);
   const itself = usable.find((record) => record.usage === 3 && isAbout(record, leaf, options));
@@ -83,14 +85,14 @@ export function matchDane(records: readonly TlsaData[], chain: readonly X509Cert
   return found === undefined ? refused(x509Error.noDaneMatch, path.length - 1) : judged(path, found, options);
 }
 
-/** Digest algorithm agility (RFC 7671 section 9): of several digests of one kind only the strongest counts. */
-function strongest(records: readonly TlsaData[]): readonly TlsaData[] {
+/** Digest algorithm agility (RFC 7671 section 9): of several digests of one kind only the most preferred counts. */
+function strongest(records: readonly TlsaData[], digests: DaneDigests): readonly TlsaData[] {
   const best = new Map<string, number>();
   for (const { usage, selector, matchingType } of records) {
     const kind = `${usage} ${selector}`;
-    if (matchingType !== fingerprint) best.set(kind, Math.max(best.get(kind) ?? 0, matchingType));
+    if (matchingType !== fingerprint) best.set(kind, Math.max(best.get(kind) ?? 0, digests.get(matchingType)?.rank ?? 0));
   }
-  return records.filter(({ usage, selector, matchingType }) => matchingType === 0 || matchingType === fingerprint || matchingType === best.get(`${usage} ${selector}`));
+  return records.filter(({ usage, selector, matchingType }) => matchingType === 0 || matchingType === fingerprint || digests.get(matchingType)?.rank === best.get(`${usage} ${selector}`));
 }
 
 interface Anchor {
@@ -159,9 +161,9 @@ function signedBy(certificate: X509Certificate, key: KeyObject | undefined): boo
   }
 }
 
-function isAbout({ selector, matchingType, certificate }: TlsaData, of: X509Certificate, { fingerprintDigest }: DaneOptions): boolean {
+function isAbout({ selector, matchingType, certificate }: TlsaData, of: X509Certificate, { fingerprintDigest, digests = standardDigests }: DaneOptions): boolean {
   const whole = selector === 0 ? of.raw : spkiOf(of);
-  const digest = matchingType === fingerprint ? fingerprintDigest : digests[matchingType];
+  const digest = matchingType === fingerprint ? fingerprintDigest : digests.get(matchingType)?.name;
   return certificate.equals(digest === undefined ? whole : digestOf(digest, whole));
 }
 

@@ -85,6 +85,18 @@ export function sessionGroup(session: Buffer | undefined): string | undefined {
   return undefined;
 }
 
+/** Field 4 of an exported session is its id; undefined: it has none. */
+export function sessionId(session: Buffer | undefined): Buffer | undefined {
+  if (session === undefined) return undefined;
+  let field = contents(session, 0);
+  let at = field?.from;
+  for (let number = 1; at !== undefined && number <= 4; number++) {
+    field = contents(session, at);
+    if (number < 4) at = field?.to;
+  }
+  return field === undefined || at === undefined || session[at] !== 0x04 || field.from === field.to ? undefined : session.subarray(field.from, field.to);
+}
+
 function groupNamed(session: Buffer, at: number): string | undefined {
   const number = contents(session, at);
   if (number === undefined || session[at] !== 0x02 || number.to - number.from > 4) return undefined;

@@ -13,9 +13,10 @@ import { createHash, constants } from 'node:crypto';
 import { errnoText } from '../host/libc.ts';
 import { nodeCiphers } from './tls-ciphers.ts';
 import type { Chain } from './tls-chains.ts';
-import { factsOf, type KeyKind, type TlsFacts } from './tls-facts.ts';
+import { factsOf, sessionId, type KeyKind, type TlsFacts } from './tls-facts.ts';
 import { libraryProblems } from './tls-log.ts';
 import type { ProtocolRange } from './tls-protocols.ts';
+import type { SessionCache } from './tls-session-cache.ts';
 import type { TicketKeys } from './tls-tickets.ts';
 
 export interface TlsServerOptions {
@@ -40,7 +41,11 @@ export interface TlsServerOptions {
   readonly timeout: number;
   /** Seconds for which a session may be resumed; 0: never. */
   readonly sessionLifetime: number;
+  /** Sessions are resumed by tickets. */
+  readonly hasTickets: boolean;
   readonly tickets: TicketKeys;
+  /** For clients that know no tickets; undefined: their sessions are not resumed. */
+  readonly sessions?: SessionCache | undefined;
   /** Chains for a server name that a client asks for; undefined: the usual ones. Rejects to end the handshake. */
   readonly chainsFor?: ((name: string, peer: Peer) => Promise<readonly Chain[] | undefined>) | undefined;
 }
@@ -53,7 +58,7 @@ export interface Peer {
 }
 
 export type Handshake =
-  | { readonly socket: tls.TLSSocket; readonly facts: TlsFacts }
+  | { readonly socket: tls.TLSSocket; readonly facts: TlsFacts; /** It was a session of ours that was resumed, not a ticket. */ readonly wasKept: boolean }
   /** What to say after `SSL_accept error from CLIENT: `, and lines about the library's troubles. */
   | { readonly trouble: string; readonly problems: readonly string[] };
 
@@ -89,6 +94,7 @@ export class TlsServer {
       ...(chainsFor === undefined ? {} : { SNICallback: this.#sniCallback() }),
     } as tls.TlsOptions);
     this.#attachTickets();
+    if (options.sessions !== undefined) this.#keepSessions(options.sessions);
     this.#server.on('secureConnection', (socket) => this.#finished(socket));
     this.#server.on('tlsClientError', (error, socket) => this.#failed(error, socket));
   }
@@ -120,7 +126,21 @@ export class TlsServer {
 
   #attachTickets(): void {
     const shared = (this.#server as unknown as SharedContext)._sharedCreds;
-    if (shared !== undefined && this.#options.sessionLifetime > 0) this.#options.tickets.attach(shared.context);
+    if (shared !== undefined && this.#options.hasTickets) this.#options.tickets.attach(shared.context);
+  }
+
+  #keepSessions(sessions: SessionCache): void {
+    this.#server.on('newSession', (id: Buffer, session: Buffer, done: () => void) => {
+      sessions.save(id, session);
+      done();
+    });
+    this.#server.on('resumeSession', (id: Buffer, done: (error: Error | null, session: Buffer | null) => void) => done(null, sessions.recall(id) ?? null));
+  }
+
+  #wasKept(socket: tls.TLSSocket, { reused, protocol }: TlsFacts): boolean {
+    const { sessions } = this.#options;
+    const id = reused && sessions !== undefined && protocol !== 'TLSv1.3' ? sessionId(socket.getSession()) : undefined;
+    return id !== undefined && sessions!.recall(id) !== undefined;
   }
 
   #take(socket: tls.TLSSocket): Pending | undefined {
@@ -139,7 +159,7 @@ export class TlsServer {
     const { digest, depth } = this.#options;
     try {
       const facts = factsOf(socket, { digest, depth, keys: pending.keys, wantsDetails: pending.wantsDetails, sni: pending.sni });
-      pending.resolve({ socket, facts });
+      pending.resolve({ socket, facts, wasKept: this.#wasKept(socket, facts) });
     } catch (error) {
       socket.destroy();
       pending.resolve({ trouble: 'lost connection', problems: [(error as Error).message] });
@@ -191,8 +211,8 @@ function sessionContext(service: string): string {
 }
 
 function contextOptions(options: TlsServerOptions, chains: readonly Chain[]): tls.SecureContextOptions {
-  const { protocols, ciphers, securityLevel, groups, dhparam, prefersOwnCiphers, authorities, service, sessionLifetime } = options;
-  const noTickets = sessionLifetime > 0 ? 0 : constants.SSL_OP_NO_TICKET;
+  const { protocols, ciphers, securityLevel, groups, dhparam, prefersOwnCiphers, authorities, service, sessionLifetime, hasTickets } = options;
+  const noTickets = hasTickets ? 0 : constants.SSL_OP_NO_TICKET;
   return {
     cert: chains.map(({ certificates }) => certificates), key: chains.map(({ key }) => key), ca: [...authorities],
     minVersion: protocols.minVersion, maxVersion: protocols.maxVersion, secureOptions: (options.options | protocols.excluded | noTickets) >>> 0,

@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto';
 import net from 'node:net';
 import { flaw, matchDane, nameIn, shortHex, tlsaText, x509Error, type DaneVerdict } from './dane.ts';
+import type { DaneDigests } from './dane-digests.ts';
 import type { TlsaData } from './dns.ts';
 import { lowerAscii } from '../text/ascii.ts';
 import { level } from './tls-levels.ts';
@@ -19,6 +20,8 @@ export interface Evidence {
   /** TLSA records, fingerprints or trust anchors, which decide instead of authorities; empty: there are none. */
   readonly records: readonly TlsaData[];
   readonly digest: string;
+  /** See daneDigests(). */
+  readonly daneDigests: DaneDigests;
   readonly now: Date;
 }
 
@@ -60,8 +63,8 @@ export function judge(evidence: Evidence): Verdict {
 }
 
 function byRecords(evidence: Evidence): Verdict {
-  const { level: chosen, records, chain, digest, now } = evidence;
-  const found = matchDane(records, chain, { names: chosen === level.fingerprint ? [] : namesOf(evidence), namesAlways: chosen >= level.verify, now, fingerprintDigest: digest });
+  const { level: chosen, records, chain, digest, daneDigests, now } = evidence;
+  const found = matchDane(records, chain, { names: chosen === level.fingerprint ? [] : namesOf(evidence), namesAlways: chosen >= level.verify, now, fingerprintDigest: digest, digests: daneDigests });
   if (found.matched) return { trusted: true, matched: true, error: undefined, dane: found, name: found.name };
   return { trusted: found.trusted, matched: false, error: { number: found.error, depth: found.depth } };
 }

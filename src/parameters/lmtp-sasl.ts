@@ -11,7 +11,7 @@ export const lmtpSaslParameters = {
   lmtp_sasl_mechanism_filter: { kind: 'str', default: '', since: '2.3' },
   lmtp_sasl_password_maps: { kind: 'str', default: '' },
   lmtp_sasl_password_result_delimiter: { kind: 'str', default: ':', minLength: 1, maxLength: 1, since: '3.9' },
-  lmtp_sasl_path: { kind: 'str', default: '', since: '2.3', notYetUsed: true },
+  lmtp_sasl_path: { kind: 'str', default: '', since: '2.3' },
   lmtp_sasl_security_options: { kind: 'str', default: 'noplaintext, noanonymous' },
   lmtp_sasl_tls_security_options: { kind: 'str', default: '$lmtp_sasl_security_options', since: '2.3' },
   lmtp_sasl_tls_verified_security_options: { kind: 'str', default: '$lmtp_sasl_tls_security_options', since: '2.3' },

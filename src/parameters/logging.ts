@@ -14,7 +14,7 @@ export const loggingParameters = {
   maillog_file_permissions: { kind: 'str', default: '0600', minLength: 1, since: '3.9' },
   maillog_file_prefixes: { kind: 'str', default: '/var, /dev/stdout', minLength: 1, since: '3.4' },
   maillog_file_rotate_suffix: { kind: 'str', default: '%Y%m%d-%H%M%S', minLength: 1, since: '3.4' },
-  postlogd_watchdog_timeout: { kind: 'time', default: '10s', min: 10, since: '3.4', notYetUsed: true },
+  postlogd_watchdog_timeout: { kind: 'time', default: '10s', min: 10, since: '3.4' },
   respectful_logging: { kind: 'nbool', default: '${{$compatibility_level} <level {3.6} ? {no} : {yes}}', since: '3.6' },
   syslog_facility: { kind: 'str', default: 'mail', minLength: 1 },
   syslog_name: { kind: 'str', default: '${multi_instance_name?{$multi_instance_name}:{postfix}}', minLength: 1 },

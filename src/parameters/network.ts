@@ -4,7 +4,7 @@
 import type { Cards } from './card.ts';
 
 export const networkParameters = {
-  dns_ncache_ttl_fix_enable: { kind: 'bool', default: 'no', since: '3.1', notYetUsed: true },
+  dns_ncache_ttl_fix_enable: { kind: 'bool', default: 'no', since: '3.1' },
   dnssec_probe: { kind: 'str', default: 'ns:.', since: '3.6' },
   inet_interfaces: { kind: 'str', default: 'all' },
   inet_protocols: { kind: 'str', default: 'all', since: '2.2' },

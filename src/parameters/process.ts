@@ -14,7 +14,7 @@ export const processParameters = {
   default_process_limit: { kind: 'int', default: '100', min: 1 },
   defer_service_name: { kind: 'str', default: 'defer', minLength: 1, since: '2.0' },
   dnsblog_service_name: { kind: 'str', default: 'dnsblog', minLength: 1, since: '2.8' },
-  error_service_name: { kind: 'str', default: 'error', minLength: 1, since: '2.0', notYetUsed: true },
+  error_service_name: { kind: 'str', default: 'error', minLength: 1, since: '2.0' },
   export_environment: { kind: 'str', default: 'TZ MAIL_CONFIG LANG' },
   flush_service_name: { kind: 'str', default: 'flush', minLength: 1, since: '2.0' },
   fork_attempts: { kind: 'int', default: '5', min: 1 },

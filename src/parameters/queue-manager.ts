@@ -13,7 +13,7 @@ export const queueManagerParameters = {
   minimal_backoff_time: { kind: 'time', default: '300s', min: 1 },
   qmgr_clog_warn_time: { kind: 'time', default: '300s', since: '2.0' },
   qmgr_daemon_timeout: { kind: 'time', default: '1000s', min: 1, since: '2.8' },
-  qmgr_fudge_factor: { kind: 'int', default: '100', min: 10, max: 100, notYetUsed: true },
+  qmgr_fudge_factor: { kind: 'int', default: '100', min: 10, max: 100 },
   qmgr_ipc_timeout: { kind: 'time', default: '60s', min: 1, since: '2.8' },
   queue_run_delay: { kind: 'time', default: '300s', min: 1 },
   transport_retry_time: { kind: 'time', default: '60s', min: 1 },

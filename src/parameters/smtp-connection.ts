@@ -8,7 +8,7 @@ export const smtpConnectionParameters = {
   best_mx_transport: { kind: 'str', default: '' },
   connection_cache_protocol_timeout: { kind: 'time', default: '5s', min: 1, since: '2.3', notYetUsed: true },
   connection_cache_status_update_time: { kind: 'time', default: '600s', min: 1, notYetUsed: true },
-  connection_cache_ttl_limit: { kind: 'time', default: '2s', min: 1, notYetUsed: true },
+  connection_cache_ttl_limit: { kind: 'time', default: '2s', min: 1 },
   disable_dns_lookups: { kind: 'bool', default: 'no', deprecated: 'smtp_dns_support_level' },
   ignore_mx_lookup_error: { kind: 'bool', default: 'no' },
   ignore_srv_lookup_error: { kind: 'bool', default: 'no', since: '3.8' },

@@ -11,7 +11,7 @@ export const smtpSaslParameters = {
   smtp_sasl_mechanism_filter: { kind: 'str', default: '', since: '2.2' },
   smtp_sasl_password_maps: { kind: 'str', default: '' },
   smtp_sasl_password_result_delimiter: { kind: 'str', default: ':', minLength: 1, maxLength: 1, since: '3.9' },
-  smtp_sasl_path: { kind: 'str', default: '', since: '2.3', notYetUsed: true },
+  smtp_sasl_path: { kind: 'str', default: '', since: '2.3' },
   smtp_sasl_security_options: { kind: 'str', default: 'noplaintext, noanonymous' },
   smtp_sasl_tls_security_options: { kind: 'str', default: '$smtp_sasl_security_options', since: '2.2' },
   smtp_sasl_tls_verified_security_options: { kind: 'str', default: '$smtp_sasl_tls_security_options', since: '2.6' },

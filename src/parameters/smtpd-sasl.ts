@@ -7,7 +7,7 @@ export const smtpdSaslParameters = {
   broken_sasl_auth_clients: { kind: 'bool', default: 'no' },
   cyrus_sasl_config_path: { kind: 'str', default: '', since: '2.5' },
   local_login_sender_maps: { kind: 'str', default: 'static:*', since: '3.6' },
-  send_cyrus_sasl_authzid: { kind: 'bool', default: 'no', since: '2.4', notYetUsed: true },
+  send_cyrus_sasl_authzid: { kind: 'bool', default: 'no', since: '2.4' },
   smtpd_sasl_auth_enable: { kind: 'bool', default: 'no' },
   smtpd_sasl_authenticated_header: { kind: 'bool', default: 'no', since: '2.3' },
   smtpd_sasl_exceptions_networks: { kind: 'str', default: '', since: '2.1' },

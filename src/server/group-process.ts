@@ -333,8 +333,9 @@ function isDirectory(fd: number): boolean {
   }
 }
 
-/** The watchdog of a program, seconds. */
-function watchOf(program: string, config: Configuration): number {
+/** After how many seconds of standing still a program is ended. */
+export function watchOf(program: string, config: Configuration): number {
   if (program === 'postscreen') return config.get('postscreen_watchdog_timeout');
+  if (program === 'postlogd') return config.get('postlogd_watchdog_timeout');
   return /^[no]?qmgr$/.test(program) ? config.get('qmgr_daemon_timeout') : config.get('daemon_timeout');
 }

@@ -19,6 +19,7 @@ import { certificatesOf, FileWatch, readChains, type KeyFiles } from '../network
 import { certificateLine, summaryLine, untrustedLine, type LogMask } from '../network/tls-log.ts';
 import { groupList, libraryOptions, protocolRange } from '../network/tls-protocols.ts';
 import { isKnownGroup, TlsServer, type Peer, type TlsServerOptions } from '../network/tls-server.ts';
+import { SessionCache } from '../network/tls-session-cache.ts';
 import { lowerAscii, splitList } from '../text/ascii.ts';
 import type { MaybePromise } from '../text/maybe.ts';
 import type { Tools } from './daemon.ts';
@@ -27,7 +28,7 @@ import { SharedTickets } from './tls-tickets.ts';
 /** What main.cf says, by the names of smtpd's parameters without `smtpd_`; those for all services with their full names. */
 export interface TlsServiceSettings {
   /** In front of the names of parameters in the log. */
-  readonly prefix: 'smtpd' | 'postscreen';
+  readonly prefix: 'smtpd' | 'postscreen' | 'tlsproxy';
   readonly level: TlsLevel;
   readonly tls_chain_files: string;
   readonly tls_cert_file: string;
@@ -53,6 +54,8 @@ export interface TlsServiceSettings {
   /** What there is in bad times (`stress`). */
   readonly hurried_timeout?: number;
   readonly tls_session_cache_timeout: number;
+  /** '': only clients with tickets resume sessions. */
+  readonly tls_session_cache_database: string;
   readonly tls_append_default_CA: boolean;
   readonly tls_high_cipherlist: string;
   readonly tls_medium_cipherlist: string;
@@ -123,7 +126,8 @@ export class TlsService {
     this.requiresCertificate = settings.tls_req_ccert && this.level.isRequired;
     this.#files = keyFiles(settings);
     this.#tickets = new SharedTickets(tools, settings.tlsmgr_service_name);
-    if (this.level.isUsed && this.#isPossible()) this.#prepare();
+    if (this.level.isUsed && canServe(settings, tools.log)) this.#prepare();
+    else if (this.level.isUsed) tools.log.warning("No server certs available. TLS won't be enabled");
   }
 
   /**
@@ -155,7 +159,7 @@ export class TlsService {
 
   /** After privileges were dropped. */
   start(): void {
-    if (this.#server !== undefined && this.#lifetime > 0) this.#tickets.start();
+    if (this.#server !== undefined && this.#hasTickets) this.#tickets.start();
   }
 
   close(): void {
@@ -182,12 +186,12 @@ export class TlsService {
       for (const problem of result.problems) log.warning(problem);
       return undefined;
     }
-    this.#logSession(result.facts, client, log, mask);
+    this.#logSession(result, client, log, mask);
     return result;
   }
 
-  #logSession(facts: TlsFacts, { label }: TlsClient, log: Log, mask: LogMask): void {
-    if (mask.cache && facts.reused) log.info(`${lowerAscii(label)}: Reusing old session (RFC 5077 session ticket)`);
+  #logSession({ facts, wasKept }: { readonly facts: TlsFacts; readonly wasKept: boolean }, { label }: TlsClient, log: Log, mask: LogMask): void {
+    if (mask.cache && facts.reused) log.info(`${lowerAscii(label)}: Reusing old session${wasKept ? '' : ' (RFC 5077 session ticket)'}`);
     if (facts.peer !== undefined) {
       if (mask.verbose || mask.peerCertificate) log.info(certificateLine(facts, label));
       if (!facts.peer.trusted && (mask.untrusted || this.requiresCertificate)) log.info(untrustedLine(facts, label, this.#parts.settings.tls_ccert_verifydepth));
@@ -195,29 +199,18 @@ export class TlsService {
     if (mask.summary) log.info(summaryLine(facts, label));
   }
 
-  get #lifetime(): number {
-    return this.#parts.settings.tls_session_ticket_cipher === '' ? 0 : this.#parts.settings.tls_session_cache_timeout;
+  get #hasTickets(): boolean {
+    const { tls_session_ticket_cipher: cipher, tls_session_cache_timeout: timeout } = this.#parts.settings;
+    return cipher !== '' && timeout > 0;
+  }
+
+  #sessions(): SessionCache | undefined {
+    const { tls_session_cache_database: database, tls_session_cache_timeout: timeout } = this.#parts.settings;
+    return database === '' || timeout <= 0 ? undefined : new SessionCache(this.#tools.clock, timeout);
   }
 
   get #wantsClients(): boolean {
     return this.#parts.settings.tls_ask_ccert || this.requiresCertificate;
-  }
-
-  /** Is there anything to serve with? Says so when not. */
-  #isPossible(): boolean {
-    const { log } = this.#tools;
-    const { settings } = this.#parts;
-    const { prefix } = settings;
-    const isAnonymous = lowerAscii(settings.tls_cert_file) === 'none';
-    const hasKeys = this.#files.chainFiles.length > 0 || this.#files.single.some(([, certificate]) => certificate !== '');
-    const wantsClients = this.#wantsClients;
-    if (this.#files.chainFiles.length > 0 && (settings.tls_cert_file + settings.tls_eccert_file + settings.tls_dcert_file) !== '' && !isAnonymous)
-      log.warning(`Both ${prefix}_tls_chain_files and one or more of the legacy  ${prefix}_tls_cert_file, ${prefix}_tls_eccert_file or ${prefix}_tls_dcert_file are non-empty; the legacy  parameters will be ignored`);
-    if (!hasKeys && wantsClients) log.warning('Need a server cert to request client certs');
-    if (!this.level.isRequired && settings.tls_req_ccert) log.warning("Can't require client certs unless TLS is required");
-    const isPossible = hasKeys || (isAnonymous && !wantsClients);
-    if (!isPossible) log.warning("No server certs available. TLS won't be enabled");
-    return isPossible;
   }
 
   #prepare(): void {
@@ -265,7 +258,8 @@ export class TlsService {
       options: libraryOptions(settings.tls_ssl_options, settings.tls_disable_workarounds, (text) => this.#tools.log.warning(text)),
       groups: groupList([settings.tls_eecdh_auto_curves, settings.tls_ffdhe_auto_groups], isKnownGroup), dhparam: this.#dhparam(),
       prefersOwnCiphers: settings.tls_preempt_cipherlist, authorities: this.#authorities(), depth: settings.tls_ccert_verifydepth,
-      timeout: settings.starttls_timeout * 1000, sessionLifetime: 2 * this.#lifetime, tickets: this.#tickets.keys,
+      timeout: settings.starttls_timeout * 1000, sessionLifetime: 2 * settings.tls_session_cache_timeout, hasTickets: this.#hasTickets, tickets: this.#tickets.keys,
+      sessions: this.#sessions(),
       chainsFor: this.#parts.chainsFor,
     };
   }
@@ -326,6 +320,24 @@ export class TlsService {
   }
 }
 
+/** What canServe() looks at. */
+export type KeySettings = Pick<TlsServiceSettings, 'prefix' | 'level' | 'tls_chain_files' | 'tls_cert_file' | 'tls_key_file' | 'tls_dcert_file' | 'tls_dkey_file' | 'tls_eccert_file' | 'tls_eckey_file'
+  | 'tls_ask_ccert' | 'tls_req_ccert'>;
+
+/** Is there anything to serve with? Warns of what does not go together. */
+export function canServe(settings: KeySettings, log: Pick<Log, 'warning'>): boolean {
+  const { prefix, level } = settings;
+  const { chainFiles, single } = keyFiles(settings);
+  const isAnonymous = lowerAscii(settings.tls_cert_file) === 'none';
+  const hasKeys = chainFiles.length > 0 || single.some(([, certificate]) => certificate !== '');
+  const wantsClients = settings.tls_ask_ccert || (settings.tls_req_ccert && level.isRequired);
+  if (chainFiles.length > 0 && (settings.tls_cert_file + settings.tls_eccert_file + settings.tls_dcert_file) !== '' && !isAnonymous)
+    log.warning(`Both ${prefix}_tls_chain_files and one or more of the legacy  ${prefix}_tls_cert_file, ${prefix}_tls_eccert_file or ${prefix}_tls_dcert_file are non-empty; the legacy  parameters will be ignored`);
+  if (!hasKeys && wantsClients) log.warning('Need a server cert to request client certs');
+  if (!level.isRequired && settings.tls_req_ccert) log.warning("Can't require client certs unless TLS is required");
+  return hasKeys || (isAnonymous && !wantsClients);
+}
+
 const textOf = (chains: readonly Chain[]): string => createHash('sha256').update(chains.map(({ key, certificates }) => key + certificates).join()).digest('hex');
 
 function isForbidden(error: Error): boolean {
@@ -363,7 +375,7 @@ export function levelOf({ text, parameter, isWrapped, authOnly, use, enforce }: 
   return { isUsed: isUsed || isRequired, isRequired, isWrapped, authOnly: authOnly || isRequired };
 }
 
-function keyFiles(settings: TlsServiceSettings): KeyFiles {
+function keyFiles(settings: KeySettings): KeyFiles {
   const rsa = lowerAscii(settings.tls_cert_file) === 'none' ? '' : settings.tls_cert_file;
   return {
     chainFiles: splitList(settings.tls_chain_files),

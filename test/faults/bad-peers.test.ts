@@ -79,6 +79,7 @@ queue_run_delay = 1s
 notify_classes =
 default_process_limit = 100
 smtp_connection_cache_time_limit = 60s
+connection_cache_ttl_limit = 60s
 lmtp_connection_cache_time_limit = 60s
 ${['smtp', 'lmtp'].flatMap((client) => timeouts.filter((name) => name !== (client === 'smtp' ? 'lhlo' : 'helo')).map((name) => `${client}_${name}_timeout = 2s\n`)).join('')}`,
     masterCf: `127.0.0.1:${port} inet n - n - - smtpd\nlmtp unix - - n - - lmtp\n${['smtp', 'lmtp'].map((client) => `kept-${client} unix - - n - - ${client} -o ${client}_connection_cache_destinations=127.0.0.1\n`).join('')}${masterRows('cleanup qmgr rewrite bounce defer trace smtp error retry anvil')}\n`,

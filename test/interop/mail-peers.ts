@@ -102,6 +102,7 @@ smtpd_peername_lookup = no
 smtp_dns_support_level = disabled
 smtp_connection_cache_on_demand = no
 smtp_connection_cache_time_limit = 60s
+connection_cache_ttl_limit = 60s
 smtp_tls_security_level = may
 smtpd_tls_security_level = may
 smtpd_tls_chain_files = ${pair.key}, ${pair.certificate}

@@ -144,6 +144,7 @@ const others: ClientCase[] = [
   { name: 'XFORWARD refused', script: { replies: { EHLO: '250-server.example\r\n250 XFORWARD NAME ADDR', XFORWARD: '550 no' } }, options: ['smtp_send_xforward_command=yes'] },
   { name: 'soft bounces', script: { replies: { RCPT: '550 5.1.1 no' } }, options: ['soft_bounce=yes'] },
   { name: 'AUTH: taken', script: { replies: { EHLO: '250-server.example\r\n250 AUTH PLAIN', 'AUTH PLAIN': '235 2.7.0 ok' } }, options: sasl('noanonymous') },
+  { name: 'AUTH: for whom is said', script: { replies: { EHLO: '250-server.example\r\n250 AUTH PLAIN', 'AUTH PLAIN': '235 2.7.0 ok' } }, options: [...sasl('noanonymous'), 'send_cyrus_sasl_authzid=yes'] },
   { name: 'AUTH: LOGIN', script: { replies: { EHLO: '250-server.example\r\n250 AUTH=LOGIN', 'AUTH LOGIN': '334 VXNlcm5hbWU6', am9l: '334 UGFzc3dvcmQ6', c2VjcmV0: '235 ok' } }, options: sasl('noanonymous') },
   { name: 'AUTH: refused', script: { replies: { EHLO: '250-server.example\r\n250 AUTH PLAIN', 'AUTH PLAIN': '535 5.7.8 wrong' } }, options: sasl('noanonymous') },
   { name: 'AUTH: refused in lines', script: { replies: { EHLO: '250-server.example\r\n250 AUTH PLAIN', 'AUTH PLAIN': '535-5.7.8 wrong\r\n535 5.7.8 see https://x.test' } }, options: sasl('noanonymous') },

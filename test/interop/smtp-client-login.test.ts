@@ -17,6 +17,8 @@ const main = 'inet_protocols = ipv4\nmydestination =\nsmtpd_peername_lookup = no
 
 let dovecot: Dovecot;
 let server: DebianPostfix;
+/** Mechanisms with a place for the name of whoever it is that we act for. */
+const named = ['PLAIN', 'SCRAM-SHA-1', 'SCRAM-SHA-256'];
 let ours: Instance;
 let port = 0;
 
@@ -34,9 +36,10 @@ smtpd_sasl_auth_enable = yes\nsmtpd_sasl_type = dovecot\nsmtpd_sasl_path = inet:
     mainCf: `${main}mynetworks = 127.0.0.0/8\nsmtpd_relay_restrictions = permit_mynetworks, reject\nsmtp_dns_support_level = disabled
 smtp_sasl_auth_enable = yes\nsmtp_sasl_security_options = noanonymous\nsmtp_sasl_password_maps = inline:{ {127.0.0.1 = joe:secret} }
 ${indexedType === 'lmdb' ? 'smtp_sasl_auth_cache_name = proxy:lmdb:$data_directory/sasl_failures' : ''}
-transport_maps = inline:{ ${[...mechanisms, 'strict', 'wrong', 'sender'].map((name) => `{${name.toLowerCase()}.test = ${name}:[127.0.0.1]:${submission}}`).join(', ')} }\n`,
+transport_maps = inline:{ ${[...mechanisms, ...named.map((name) => `whom-${name}`), 'strict', 'wrong', 'sender'].map((name) => `{${name.toLowerCase()}.test = ${name}:[127.0.0.1]:${submission}}`).join(', ')} }\n`,
     masterCf: `127.0.0.1:${port} inet n - n - - smtpd\nproxywrite unix - - n - 1 proxymap\n${rows}\n${[
       ...mechanisms.map((name) => row(name, `smtp_sasl_mechanism_filter = ${name.toLowerCase()}`)),
+      ...named.map((name) => row(`whom-${name}`, `smtp_sasl_mechanism_filter = ${name.toLowerCase()}`, 'send_cyrus_sasl_authzid = yes')),
       row('strict', 'smtp_sasl_security_options = noplaintext, noanonymous', 'smtp_sasl_mechanism_filter = plain, login'),
       row('wrong', 'smtp_sasl_password_maps = inline:{ {127.0.0.1 = joe:guess} }'),
       row('sender', 'smtp_sender_dependent_authentication = yes', 'smtp_sasl_password_maps = inline:{ {ann@sender.test = ann@sender.test:pass word,=\xe4}, {127.0.0.1 = joe:secret} }'),
@@ -62,6 +65,12 @@ async function deliver(domain: string, sender = 'someone@else.test'): Promise<st
 for (const mechanism of mechanisms) test(`a login by ${mechanism}`, { skip: impossible }, async () => {
   assert.match(await deliver(`${mechanism.toLowerCase()}.test`), /status=sent/);
   await eventually('the server has noted it', () => server.lines(new RegExp(`sasl_method=${mechanism}, sasl_username=joe$`)).length === 1);
+});
+
+for (const mechanism of named) test(`a login by ${mechanism} that says for whom`, { skip: impossible }, async () => {
+  const before = server.lines(new RegExp(`sasl_method=${mechanism}, sasl_username=joe$`)).length;
+  assert.match(await deliver(`whom-${mechanism.toLowerCase()}.test`), /status=sent/);
+  await eventually('the server has noted it', () => server.lines(new RegExp(`sasl_method=${mechanism}, sasl_username=joe$`)).length > before);
 });
 
 test('the sender decides who logs in', { skip: impossible }, async () => {

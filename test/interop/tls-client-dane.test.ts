@@ -25,6 +25,7 @@ after(() => rmSync(place, { recursive: true }));
 interface Host { readonly server?: PeerOptions; readonly tlsa?: readonly string[]; readonly alias?: string }
 
 const KEY = (name: string): string => digestOf(place, name, 'key').replaceAll(':', '');
+const LONG = (name: string, algorithm: string): string => digestOf(place, name, 'key', algorithm).replaceAll(':', '');
 const CERT = (name: string): string => digestOf(place, name, 'certificate').replaceAll(':', '');
 
 /** Hosts of the signed zone; `unsigned` stands in the other one, with records that nobody vouches for. */
@@ -45,6 +46,9 @@ const hosts = (): Readonly<Record<string, Host>> => ({
   hanging: { server: { handshake: 'close' }, tlsa: [`3 1 1 ${KEY('good')}`] },
   secret: { tlsa: [`3 1 1 ${KEY('good')}`] },
   alias: { alias: 'right' },
+  shorter: { tlsa: [`3 1 1 ${KEY('good')}`, `3 1 2 ${LONG('self', 'sha512')}`] },
+  longer: { tlsa: [`3 1 1 ${KEY('self')}`, `3 1 2 ${LONG('good', 'sha512')}`] },
+  further: { tlsa: [`3 1 7 ${LONG('good', 'sha384')}`, `3 1 2 ${LONG('self', 'sha512')}`] },
 });
 
 type Zone = 'signed' | 'open';
@@ -69,6 +73,12 @@ const named: Case[] = [
   ['names-host.signed.test', 'verify', 'anchor'], ['names-other.signed.test', 'verify', 'right'], ['names-nexthop.signed.test', 'secure', 'anchor'], ['names-dot.signed.test', 'secure', 'anchor'],
   ['names-wrong.signed.test', 'secure', 'anchor'], ['names-self.signed.test', 'verify', 'forged'], ['names-words.signed.test', 'secure match=hostname:nexthop servername=nexthop', 'anchor'], ['names-insecure.open.test', 'verify', 'anchor'],
 ].map(([domain, policy, host]) => ({ domain: domain!, policy: policy!, transport: 'smtp-dane', host: `${host}.signed.test` }));
+
+/** Which of several digests counts: the transport says it. */
+const digests: Readonly<Record<string, string>> = { usual: '', short: 'sha256,sha512', only: 'sha256', none: 'sha384', more: 'sha384=7,sha512,sha256,=3' };
+const preferring: Case[] = ['shorter', 'longer', 'further'].flatMap((host) => Object.keys(digests).map((words) => (
+  { domain: `digests-${host}-${words}.signed.test`, policy: 'dane-only', transport: `smtp-digests-${words}`, host: `${host}.signed.test` }
+)));
 
 const houses = new Map<'ours' | 'theirs', Instance | DebianPostfix>();
 const doors = new Map<'ours' | 'theirs', number>();
@@ -97,7 +107,8 @@ ${kind === 'ours' ? `resolver_configuration = ${place}/resolv.conf` : ''}
 async function open(kind: 'ours' | 'theirs', port: number): Promise<void> {
   const door = await freePort();
   const rows = insecure.map((policy) => `smtp-${policy} unix - - ${kind === 'ours' ? 'n' : 'y'} - - smtp -o smtp_tls_dane_insecure_mx_policy=${policy}\n`).join('');
-  const masterCf = `127.0.0.1:${door} inet n - n - - smtpd\n${masterRows('pickup cleanup qmgr rewrite bounce defer trace error retry anvil tlsmgr')}\n${rows}`;
+  const preferences = Object.entries(digests).map(([name, words]) => `smtp-digests-${name} unix - - ${kind === 'ours' ? 'n' : 'y'} - - smtp${words === '' ? '' : ` -o tls_dane_digests=${words}`}\n`).join('');
+  const masterCf = `127.0.0.1:${door} inet n - n - - smtpd\n${masterRows('pickup cleanup qmgr rewrite bounce defer trace error retry anvil tlsmgr')}\n${rows}${preferences}`;
   const house = await (kind === 'ours' ? Instance : DebianPostfix).create({ masterCf, mainCf: settings(kind, port) });
   houses.set(kind, house);
   doors.set(kind, door);
@@ -109,7 +120,7 @@ async function open(kind: 'ours' | 'theirs', port: number): Promise<void> {
 const showsStatus = (): boolean => houses.get('theirs')!.lines(/ tls=[^,]+, dsn=/).length > 0;
 
 /** Debian's Postfix remembers what it was told for a time of its own, and complains when it asks. */
-const complaints = /^warning: (?:DANE TLSA lookup problem|_PORT\._tcp\.\S+ unsupported TLSA)/;
+const complaints = /^warning: (?:tls_dane_digests: |DANE TLSA lookup problem|_PORT\._tcp\.\S+ unsupported TLSA)/;
 
 function story(kind: 'ours' | 'theirs', { domain }: Case, port: number): string[] {
   const log = houses.get(kind)!.log().split('\n').filter((line) => line.includes(' postfix/smtp['));
@@ -141,13 +152,13 @@ describe('DANE', { skip: impossible }, () => {
     }
     peers.push(await Peer.listen(place, { certificate: 'self' }, '127.2.0.100', port));
     unsigned += `unsigned A 127.2.0.100\n_${port}._tcp.unsigned TLSA 3 1 1 ${KEY('good')}\n`;
-    for (const { domain, host } of [...cases, ...named]) {
+    for (const { domain, host } of [...cases, ...named, ...preferring]) {
       const [name, tld] = [domain.split('.')[0]!, domain.split('.')[1]!];
       if (tld === 'signed') signed += `${name} MX 10 ${host}.\n`;
       else unsigned += `${name} MX 10 ${host}.\n`;
     }
     zone = await startSignedZone(resolverAddress, resolverPort, ['signed.test', signed], ['open.test', unsigned], [`_${port}._tcp.secret.signed.test`]);
-    const all = [...cases, ...named, ...direct];
+    const all = [...cases, ...named, ...direct, ...preferring];
     writeFileSync(`${place}/transport`, all.map(({ domain, transport, host }) => `${domain} ${transport}:${host.startsWith('[') ? host : domain}\n`).join(''));
     writeFileSync(`${place}/policy`, all.map(({ domain, policy, host }) => `${host.startsWith('[') ? host : domain} ${policy}\n`).join(''));
     writeFileSync(`${place}/resolv.conf`, `nameserver ${resolverAddress}\noptions trust-ad edns0\n`);
@@ -166,13 +177,14 @@ describe('DANE', { skip: impossible }, () => {
   });
 
   test('complaints', () => {
-    for (const text of ['DANE TLSA lookup problem: Host or domain name not found. Name service error for name=', 'unsupported TLSA certificate usage: 1 1 1 '])
+    for (const text of ['DANE TLSA lookup problem: Host or domain name not found. Name service error for name=', 'unsupported TLSA certificate usage: 1 1 1 ', 'tls_dane_digests: digest algorithm sha384 needs an explicit number'])
       for (const kind of ['ours', 'theirs'] as const) assert.ok(houses.get(kind)!.log().includes(text), `${kind}: ${text}`);
   });
 
-  for (const each of [...cases, ...named, ...direct]) {
+  for (const each of [...cases, ...named, ...direct, ...preferring]) {
     test(`${each.domain} at ${each.host}`, () => {
-      const [ours, theirs] = [story('ours', each, port), story('theirs', each, port)];
+      // Several records come in any order.
+      const [ours, theirs] = [story('ours', each, port), story('theirs', each, port)].map((lines) => (preferring.includes(each) ? lines.toSorted() : lines)) as [string[], string[]];
       assert.ok(ours.some((line) => line.includes('status=')));
       assert.deepEqual(ours, theirs);
     });

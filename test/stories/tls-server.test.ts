@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { copyFileSync, chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync, chownSync } from 'node:fs';
+import { constants } from 'node:crypto';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -29,6 +30,8 @@ const doors = {
   limited: ['smtpd_client_new_tls_session_rate_limit=1', 'smtpd_client_event_limit_exceptions='], anonymous: ['smtpd_tls_chain_files=', 'smtpd_tls_cert_file=none'],
   named: ['tls_server_sni_maps=$snimaps'], sessionless: ['smtpd_tls_session_cache_timeout=0'], renewed: ['smtpd_tls_chain_files=$renewedfile'],
   alone: ['process_clients=1'],
+  ticketless: ['tls_session_ticket_cipher='], keeping: ['smtpd_tls_session_cache_database=lmdb:/nowhere/smtpd_scache', 'smtpd_tls_loglevel=2', 'smtpd_tls_ask_ccert=yes'],
+  keepingOnly: ['smtpd_tls_session_cache_database=lmdb:/nowhere/smtpd_scache', 'tls_session_ticket_cipher='],
   countedWrapped: ['smtpd_client_new_tls_session_rate_limit=1', 'smtpd_client_event_limit_exceptions=', 'smtpd_tls_wrappermode=yes'],
 } as const;
 type Door = keyof typeof doors;
@@ -289,6 +292,29 @@ test('sessions are resumed, not over services, and not where they have no life',
     assert.equal((await session(ports.asking, { maxVersion, session: first.session })).reused, false, `${maxVersion} at another door`);
   }
   assert.equal((await session(ports.sessionless, { session: (await session(ports.sessionless)).session })).reused, false);
+});
+
+test('sessions of clients without tickets are kept where a cache is named', options, async () => {
+  const old = { maxVersion: 'TLSv1.2', secureOptions: constants.SSL_OP_NO_TICKET } as const;
+  const again = async (door: Door, first: tls.ConnectionOptions, second = first): Promise<boolean> => (await session(ports[door], { ...second, session: (await session(ports[door], first)).session })).reused;
+  assert.deepEqual([await again('plain', old), await again('ticketless', old), await again('ticketless', { maxVersion: 'TLSv1.2' })], [false, false, false]);
+  assert.deepEqual([await again('keeping', old), await again('keepingOnly', old), await again('keepingOnly', { maxVersion: 'TLSv1.2' })], [true, true, true]);
+  await logged(/unknown\[127\.0\.0\.1\]: Reusing old session$/);
+  assert.equal(await again('keepingOnly', { minVersion: 'TLSv1.3' }), false, 'TLSv1.3 has tickets only');
+  assert.equal((await session(ports.keepingOnly, { ...old, session: (await session(ports.keeping, old)).session })).reused, false, 'at another door');
+  // Tickets as ever, and whoever begins anew.
+  const tickets = (): number => instance.lines(/Reusing old session \(RFC 5077 session ticket\)$/).length;
+  for (const maxVersion of ['TLSv1.2', 'TLSv1.3'] as const) {
+    const before = tickets();
+    await eventually(`a ticket for ${maxVersion}`, () => again('keeping', { maxVersion }));
+    await eventually('the log tells', () => tickets() > before);
+  }
+  // What a certificate was worth is known again.
+  for (const [pair, trust] of [[pairs.client, 'Trusted'], [pairs.stranger, 'Untrusted']] as const) {
+    const before = instance.lines(new RegExp(`: ${trust} TLS connection established from`)).length;
+    assert.equal(await again('keeping', { ...old, ...client(pair) }), true);
+    await logged(new RegExp(`: ${trust} TLS connection established from`), before + 1);
+  }
 });
 
 const commonName = async (door: Door): Promise<string> => {

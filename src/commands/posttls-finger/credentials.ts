@@ -4,6 +4,7 @@
  * Trouble with any of these turns TLS off, with Postfix's words about it, but for trust anchors, which end the program.
  */
 import { X509Certificate } from 'node:crypto';
+import { daneDigests, type DaneDigests } from '../../network/dane-digests.ts';
 import { digestExists } from '../../network/tls-facts.ts';
 import { accessSync, constants } from 'node:fs';
 import tls from 'node:tls';
@@ -23,6 +24,7 @@ export interface Credentials {
   /** Our own. */
   readonly chains: readonly Chain[];
   readonly digest: string;
+  readonly daneDigests: DaneDigests;
   readonly groups: string;
   /** Instead of authorities; empty: there are none. */
   readonly anchors: readonly TlsaData[];
@@ -49,7 +51,9 @@ export function loadCredentials(options: FingerOptions, config: Configuration, v
   }
   const authorities = authoritiesOf(options, config.get('tls_append_default_CA'), voice);
   const own = authorities && ownOf(options, voice);
-  return own && { authorities: authorities!, chains: own, digest, groups: groupsOf(config), anchors };
+  return own && {
+    authorities: authorities!, chains: own, digest, daneDigests: daneDigests(config.get('tls_dane_digests'), (text) => voice.warning(text)), groups: groupsOf(config), anchors,
+  };
 }
 
 function authoritiesOf({ caFile, caPath }: FingerOptions, appendDefault: boolean, voice: CredentialsVoice): string[] | undefined {

@@ -228,7 +228,7 @@ export class Finger {
 
   async #encrypt(chat: Chat, server: Server, helo: string, credentials: Credentials, range: ProtocolRange, ciphers: string, log: number): Promise<boolean> {
     const { options, voice } = this.#tools;
-    const usable = this.#policies.usable(server, server.peer, credentials.digest);
+    const usable = this.#policies.usable(server, server.peer, credentials);
     const sni = server.base ?? (options.sni === 'hostname' ? server.hostname : options.sni === 'nexthop' ? server.nexthop : options.sni || undefined);
     if (sni !== undefined && (log & logs.debug) !== 0) voice.info(`${server.peer}: SNI hostname: ${sni}`);
     const id = `${server.addressPort}&${serverDigest(helo, ciphers, options, sni)}`;
@@ -280,13 +280,13 @@ function serverDigest(helo: string, ciphers: string, { protocols, sni, grade }: 
   return createHash('sha256').update([helo, protocols, ciphers, grade, sni, name ?? ''].join('\0')).digest('hex').toUpperCase();
 }
 
-function judgeStream(server: Server, stream: tls.TLSSocket, chain: readonly X509Certificate[], { level: chosen, mustFail, credentials: { digest } }: Standing): Verdict {
+function judgeStream(server: Server, stream: tls.TLSSocket, chain: readonly X509Certificate[], { level: chosen, mustFail, credentials: { digest, daneDigests } }: Standing): Verdict {
   if (mustFail) return { trusted: false, matched: false, error: { number: x509Error.unspecified, depth: 0 } };
   const error = stream.authorizationError as unknown;
   const code = error instanceof Error ? (error as NodeJS.ErrnoException).code : String(error);
   const { match, nexthop, hostname, records } = server;
   return judge({
-    level: chosen, chain, pkixError: stream.authorized ? undefined : code, match, nexthop, hostname, records: chosen === level.encrypt ? [] : records, digest, now: new Date(),
+    level: chosen, chain, pkixError: stream.authorized ? undefined : code, match, nexthop, hostname, records: chosen === level.encrypt ? [] : records, digest, daneDigests, now: new Date(),
   });
 }
 

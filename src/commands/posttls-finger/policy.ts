@@ -82,9 +82,9 @@ export class Policies {
   }
 
   /** The level that is left when records that cannot be used are passed over; `mustFail`: nothing can fit. */
-  usable({ level: chosen, records }: Policy, peer: string, digest: string): { readonly level: number; readonly mustFail: boolean } {
-    for (const record of records) if (!usableTlsa(record, digest)) this.#voice.warning(`${peer}: unusable TLSA RR: ${tlsaText(record)}`);
-    if (records.length === 0 || records.some((record) => usableTlsa(record, digest))) return { level: chosen, mustFail: false };
+  usable({ level: chosen, records }: Policy, peer: string, { digest, daneDigests }: Pick<Credentials, 'digest' | 'daneDigests'>): { readonly level: number; readonly mustFail: boolean } {
+    for (const record of records) if (!usableTlsa(record, digest, daneDigests)) this.#voice.warning(`${peer}: unusable TLSA RR: ${tlsaText(record)}`);
+    if (records.length === 0 || records.some((record) => usableTlsa(record, digest, daneDigests))) return { level: chosen, mustFail: false };
     const fallback = chosen === level.dane || chosen === level.halfDane;
     const what = chosen === level.fingerprint ? 'fingerprints' : isDane(chosen) ? 'TLSA records' : 'trust anchors';
     this.#voice.warning(`${peer}: all ${what} unusable${fallback ? ', fallback to unauthenticated TLS' : ''}`);

@@ -13,6 +13,7 @@ import { tableContext, type TableContext } from '../../tables/table.ts';
 import { addressList, type MatchList } from '../../text/match-list.ts';
 import { AccessList } from './access-list.ts';
 import { Memory } from './memory.ts';
+import { ProxyRole } from './proxy-role.ts';
 import { Scores } from './scores.ts';
 import { actionOf, screenSettings } from './settings.ts';
 import { openTls } from './tls.ts';
@@ -33,6 +34,7 @@ export class Hall {
   readonly access: AccessList;
   readonly denylistAction: Action;
   readonly tls: TlsService;
+  readonly proxyRole: ProxyRole;
   readonly scores: Scores;
   readonly memory: Memory;
   /** Sessions here, and those of them that are on their way to the SMTP server. */
@@ -52,7 +54,8 @@ export class Hall {
     this.access = new AccessList(config, context);
     this.denylistAction = actionOf(tools, 'postscreen_denylist_action');
     this.tls = openTls(tools, context);
-    this.settings = screenSettings(tools, context, this.tls, () => this.#isStressed);
+    this.proxyRole = new ProxyRole(tools, this.tls.level);
+    this.settings = screenSettings(tools, context, { service: this.tls, role: this.proxyRole }, () => this.#isStressed);
     this.#allowing = addressList('postscreen_allowlist_interfaces', view.postscreen_allowlist_interfaces, matchSources(context));
     this.#tellsOfDefault = !view.respectful_logging && !config.has('respectful_logging');
     this.scores = new Scores({

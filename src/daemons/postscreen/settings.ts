@@ -13,6 +13,7 @@ import { stringList } from '../../text/match-list.ts';
 import { isPending } from '../../text/maybe.ts';
 import { askAtOnce } from './at-once.ts';
 import { footers, ownOrOther } from './footer.ts';
+import type { ProxyRole } from './proxy-role.ts';
 
 const parameters = [
   'myhostname', 'smtpd_banner', 'postscreen_greet_banner', 'postscreen_greet_ttl', 'postscreen_greet_action', 'postscreen_dnsbl_sites', 'postscreen_dnsbl_action',
@@ -32,7 +33,12 @@ export function actionOf(tools: Tools, name: 'postscreen_greet_action' | 'postsc
   return actions.get(lowerAscii(text)) ?? tools.log.fatal(`bad ${name} value: ${text}`);
 }
 
-export function screenSettings(tools: Tools, context: TableContext, tls: TlsService, isStressed: () => boolean): ScreenSettings {
+interface ScreenTls {
+  readonly service: TlsService;
+  readonly role: ProxyRole;
+}
+
+export function screenSettings(tools: Tools, context: TableContext, { service: tls, role }: ScreenTls, isStressed: () => boolean): ScreenSettings {
   const { config, clock, log } = tools;
   const view = config.view(parameters);
   const warn = (text: string): void => log.warning(text);
@@ -50,7 +56,7 @@ export function screenSettings(tools: Tools, context: TableContext, tls: TlsServ
     heloRequired: view.postscreen_helo_required, hidesVrfy: view.disable_vrfy_command, disablesVrfy: view.postscreen_disable_vrfy_command,
     smtputf8: view.smtputf8_enable, softBounce: view.soft_bounce, delayDigits: view.delay_logging_resolution_limit,
     discardedKeywords: discardSet(view.postscreen_discard_ehlo_keywords), logsQuoted: view.info_log_address_format !== 'internal',
-    tls: { isUsed: tls.level.isUsed, isRequired: tls.level.isRequired, isReady: () => tls.isReady },
+    tls: { isUsed: tls.level.isUsed, isRequired: tls.level.isRequired, isReady: () => tls.isReady, isRefused: (label) => role.refuses(label) },
     isStressed,
     seconds: () => Math.floor(clock.now() / 1000),
     isForbiddenCommand: forbiddenCommands(tools, context),

@@ -16,6 +16,7 @@ const parameters = [
   'postscreen_tls_protocols', 'postscreen_tls_req_ccert', 'tls_server_sni_maps', 'tls_append_default_CA', 'tls_high_cipherlist', 'tls_medium_cipherlist',
   'tls_null_cipherlist', 'tls_eecdh_auto_curves', 'tls_ffdhe_auto_groups', 'tls_preempt_cipherlist', 'tls_ssl_options', 'tls_disable_workarounds',
   'tls_session_ticket_cipher', 'tlsmgr_service_name', 'smtpd_tls_session_cache_timeout',
+  'smtpd_tls_session_cache_database',
 ] as const;
 
 export function openTls(tools: Tools, context: TableContext): TlsService {
@@ -56,6 +57,7 @@ export function openTls(tools: Tools, context: TableContext): TlsService {
       tls_dh1024_param_file: view.postscreen_tls_dh1024_param_file,
       starttls_timeout: view.postscreen_starttls_timeout,
       tls_session_cache_timeout: view.smtpd_tls_session_cache_timeout,
+      tls_session_cache_database: view.smtpd_tls_session_cache_database,
     },
   });
 }

@@ -168,13 +168,14 @@ export class Visit {
   async #startTls(): Promise<void> {
     // What was said before leaves in plain text first.
     await Promise.resolve();
-    const { tls, view } = this.#hall;
+    const { tls, proxyRole, view } = this.#hall;
     const { label } = this.#machine;
     const plain = this.#pump!.detach();
     plain.pause();
     // Log readers know these lines from tlsproxy(8).
     const log = this.#tlsLog = this.#log.tagged(`${view.syslog_name}/tlsproxy`);
     log.info(`CONNECT from ${label}`);
+    proxyRole.compare(log);
     const secured = await tls.handshake(plain, { label, name: '', address: this.#address }, log);
     const isWelcome = secured !== undefined && (!tls.requiresCertificate || secured.facts.peer?.trusted === true);
     if (!isWelcome) secured?.socket.destroy();

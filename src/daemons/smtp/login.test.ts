@@ -178,7 +178,7 @@ test('what a server has refused is not tried again, until the password is anothe
   };
   const logins = (password: string, softBounce = true): Logins => new Logins({
     program: 'smtp', clock, cache, filter: undefined, tokens: undefined,
-    settings: { passwordMaps: '', delimiter: ':', bySender: false, mechanismFilter: '', security: { clear: 0, tls: 0, verified: 0 }, cacheName: '', cacheSeconds: 100, softBounce, tokenMaps: '', tokenTimeLimit: 1 },
+    settings: { passwordMaps: '', delimiter: ':', bySender: false, mechanismFilter: '', security: { clear: 0, tls: 0, verified: 0 }, cacheName: '', cacheSeconds: 100, softBounce, saysWhom: false, tokenMaps: '', tokenTimeLimit: 1 },
     passwords: openMaps(`inline:{ {mx.example=joe:${password}} }`, { parameter: () => 'no', warn: () => undefined }, 'smtp_sasl_password_maps'),
     rules: { recipientDelimiter: '', myorigin: 'example.org', isLocal: () => false },
   });

@@ -38,6 +38,8 @@ export interface SaslSettings {
   readonly cacheName: string;
   readonly cacheSeconds: number;
   readonly softBounce: boolean;
+  /** send_cyrus_sasl_authzid */
+  readonly saysWhom: boolean;
   readonly tokenMaps: string;
   readonly tokenTimeLimit: number;
 }
@@ -116,7 +118,7 @@ export class Logins {
       whose.log.warning('SASL authentication failure: No worthy mechs found');
       return { why: 'no mechanism available' };
     }
-    const context = { service: this.tools.program, host, port: whose.port, nonce: () => randomBytes(18).toString('base64') };
+    const context = { service: this.tools.program, host, port: whose.port, nonce: () => randomBytes(18).toString('base64'), saysWhom: this.tools.settings.saysWhom };
     return { mechanism: mechanism.name, login: mechanism.login(shown, context) };
   }
 

@@ -138,7 +138,11 @@ export function readSettings(config: Configuration, program: Program, args: read
     srvServices: config.get('use_srv_lookup'),
     discardKeywords: read('discard_ehlo_keywords'),
     discardMaps: read('discard_ehlo_keyword_address_maps'),
-    cache: { destinations: read('connection_cache_destinations'), onDemand: read('connection_cache_on_demand'), timeLimit: read('connection_cache_time_limit') },
+    cache: {
+      destinations: read('connection_cache_destinations'), onDemand: read('connection_cache_on_demand'),
+      // Of all programs together the second is Postfix's scache(8), which keeps nothing for longer.
+      timeLimit: Math.min(read('connection_cache_time_limit'), config.get('connection_cache_ttl_limit')),
+    },
     softBounce: config.get('soft_bounce'),
     quoteEnvelope: read('quote_rfc821_envelope'),
     sendXforward: read('send_xforward_command'),
@@ -220,6 +224,7 @@ function saslSettings(config: Configuration, read: Read, program: Program): Sasl
     cacheName: authCache(config, program, read('sasl_auth_cache_name')),
     cacheSeconds: read('sasl_auth_cache_time'),
     softBounce: read('sasl_auth_soft_bounce'),
+    saysWhom: config.get('send_cyrus_sasl_authzid'),
     tokenMaps: read('sasl_token_maps'),
     tokenTimeLimit: read('sasl_token_time_limit'),
   };

@@ -166,10 +166,10 @@ export class TlsClient {
 
   /** Records that OpenSSL cannot use are passed over; where none is left, either nobody can be verified or nobody needs to be. */
   #usable({ policy: { level: chosen, records }, peer, log, report }: TlsJob): { readonly level: number; readonly mustFail: boolean } {
-    const { digest } = this.#tools.settings;
+    const { settings: { digest }, keys: { daneDigests } } = this.#tools;
     if (records.length === 0) return { level: chosen, mustFail: chosen === level.fingerprint || isDane(chosen) };
-    for (const record of records) if (!usableTlsa(record, digest)) log.warning(`${peer}: unusable TLSA RR: ${tlsaText(record)}`);
-    if (records.some((record) => usableTlsa(record, digest))) return { level: chosen, mustFail: false };
+    for (const record of records) if (!usableTlsa(record, digest, daneDigests)) log.warning(`${peer}: unusable TLSA RR: ${tlsaText(record)}`);
+    if (records.some((record) => usableTlsa(record, digest, daneDigests))) return { level: chosen, mustFail: false };
     const fallback = chosen === level.dane || chosen === level.halfDane;
     const what = chosen === level.fingerprint ? 'fingerprints' : isDane(chosen) ? 'TLSA records' : 'trust anchors';
     report?.failure(isDane(chosen) ? 'tlsa-invalid' : 'validation-failure', `all-${what.replace(' ', '-')}-unusable`);
@@ -246,7 +246,7 @@ export class TlsClient {
     const code = socket.authorized ? undefined : error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? 'unknown') : String(error);
     const verdict = judge({
       level: plan.level, chain, pkixError: code, match: plan.names, nexthop, hostname: host,
-      records: plan.level < level.fingerprint ? [] : policy.records, digest: this.#tools.settings.digest, now: new Date(),
+      records: plan.level < level.fingerprint ? [] : policy.records, digest: this.#tools.settings.digest, daneDigests: this.#tools.keys.daneDigests, now: new Date(),
     });
     return { chain, verdict: this.#withinDepth(verdict, socket) };
   }

@@ -4,6 +4,7 @@
  * Read before privileges are dropped. A mistake leaves the program without TLS, and the log says why: mail that must be encrypted then
  * waits. Contexts are costly, so one is kept for each set of wishes.
  */
+import { daneDigests, type DaneDigests } from '../../network/dane-digests.ts';
 import { digestExists } from '../../network/tls-facts.ts';
 import { existsSync } from 'node:fs';
 import type tls from 'node:tls';
@@ -36,6 +37,8 @@ const block = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END (?:X5
 export class ClientKeys {
   /** Whose keys could answer a server that asks for a certificate. */
   readonly chains: readonly Chain[];
+  /** Of TLSA records: what can be made use of. */
+  readonly daneDigests: DaneDigests;
   readonly #authorities: readonly string[];
   readonly #options: number;
   readonly #groups: string;
@@ -43,6 +46,7 @@ export class ClientKeys {
 
   private constructor(settings: TlsSettings, authorities: readonly string[], chains: readonly Chain[], voice: KeysVoice) {
     this.chains = chains;
+    this.daneDigests = daneDigests(settings.daneDigests, (text) => voice.warning(text));
     this.#authorities = authorities;
     this.#options = libraryOptions(settings.sslOptions, settings.disabledWorkarounds, (text) => voice.warning(text));
     this.#groups = groupList(settings.curves, isKnownGroup);

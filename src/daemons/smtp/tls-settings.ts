@@ -31,6 +31,8 @@ export interface TlsSettings {
   readonly digest: string;
   /** The digest is that of an older release, since main.cf says nothing. */
   readonly oldDigest: boolean;
+  /** Digests of TLSA records. */
+  readonly daneDigests: string;
   /** So is the level. */
   readonly oldLevel: boolean;
   readonly depth: number;
@@ -76,6 +78,7 @@ export function readTlsSettings(config: Configuration, read: Read, program: Prog
     lists: { high: config.get('tls_high_cipherlist'), medium: config.get('tls_medium_cipherlist'), none: config.get('tls_null_cipherlist') },
     match: { verify: read('tls_verify_cert_match'), secure: read('tls_secure_cert_match'), fingerprint: read('tls_fingerprint_cert_match') },
     digest: read('tls_fingerprint_digest'), oldDigest: usesOldDefault(config, smtp ? 'smtp_tls_fingerprint_digest' : 'lmtp_tls_fingerprint_digest'),
+    daneDigests: config.get('tls_dane_digests'),
     oldLevel: smtp && usesOldDefault(config, 'smtp_tls_security_level'), depth: read('tls_scert_verifydepth'), anchorFiles: splitList(read('tls_trust_anchor_file')),
     authorityFile: read('tls_CAfile'), authorityPath: read('tls_CApath'), appendsDefaultAuthorities: config.get('tls_append_default_CA'),
     keys: keyFiles(read),

@@ -19,7 +19,7 @@ export const tlsParameters = [
   'smtpd_tls_exclude_ciphers', 'smtpd_tls_mandatory_exclude_ciphers', 'tls_high_cipherlist', 'tls_medium_cipherlist', 'tls_null_cipherlist',
   'tls_eecdh_auto_curves', 'tls_ffdhe_auto_groups', 'smtpd_tls_dh1024_param_file', 'tls_preempt_cipherlist', 'tls_ssl_options', 'tls_disable_workarounds',
   'smtpd_starttls_timeout', 'smtpd_tls_loglevel', 'smtpd_tls_loglevel_maps', 'smtpd_tls_received_header', 'tls_session_ticket_cipher', 'tlsmgr_service_name',
-  'smtpd_tls_session_cache_timeout',
+  'smtpd_tls_session_cache_timeout', 'smtpd_tls_session_cache_database',
 ] as const;
 
 type View = ReturnType<typeof viewOf>;
@@ -76,5 +76,6 @@ function settingsOf(view: View, { log, config }: Tools): TlsServiceSettings {
     starttls_timeout: view.smtpd_starttls_timeout,
     hurried_timeout: config.withOverrides([['stress', 'yes']]).view(['smtpd_starttls_timeout']).smtpd_starttls_timeout,
     tls_session_cache_timeout: view.smtpd_tls_session_cache_timeout,
+    tls_session_cache_database: view.smtpd_tls_session_cache_database,
   };
 }

@@ -73,8 +73,9 @@ function ehlo(desk: Desk, args: string): string | undefined {
 function startTls(desk: Desk, args: string): string | undefined {
   if (!isEmpty(args)) return '501 5.5.4 Syntax: STARTTLS';
   if (desk.progress.isEncrypted) return '554 5.5.1 Error: TLS already active';
-  const { tls } = desk.settings;
+  const { settings: { tls }, client } = desk;
   if (!tls.isUsed || !tls.isReady()) return '502 5.5.1 Error: command not implemented';
+  if (tls.isRefused(`[${client.address}]:${client.port}`)) return '454 4.7.0 TLS not available due to local problem';
   return void desk.startTls();
 }
 

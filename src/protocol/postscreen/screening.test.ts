@@ -188,7 +188,7 @@ for (const [name, own] of [
   assert.deepEqual(bench.done, ['close']);
 });
 
-const tls = { isUsed: true, isRequired: false, isReady: () => true };
+const tls = { isUsed: true, isRequired: false, isReady: () => true, isRefused: () => false };
 
 test('what came behind STARTTLS in plain text is forgotten, and so is all before', () => {
   const bench = new Bench({ enabled: tests.nonSmtp, tls }).begin().say('EHLO x\r\n').say('MAIL FROM:<a@b>\r\n');
@@ -201,6 +201,15 @@ test('what came behind STARTTLS in plain text is forgotten, and so is all before
   assert.equal(bench.heard(), '503 5.5.1 Error: need MAIL command\r\n');
   bench.say('EHLO x\r\n');
   assert.doesNotMatch(bench.heard(), /STARTTLS/);
+});
+
+test('STARTTLS that cannot be had after all leaves the session as it was', () => {
+  const asked: string[] = [];
+  const bench = new Bench({ enabled: tests.nonSmtp, tls: { ...tls, isRefused: (label: string) => asked.push(label) > 0 } }).begin().say('EHLO x\r\n').say('MAIL FROM:<a@b>\r\n');
+  assert.match(bench.heard(), /STARTTLS/);
+  bench.say('STARTTLS\r\n').say('RCPT TO:<a@b>\r\n');
+  assert.match(bench.heard(), /^454 4\.7\.0 TLS not available due to local problem\r\n450 4\.3\.2 /);
+  assert.deepEqual([bench.done, asked], [[], [peer]]);
 });
 
 test('a handshake that fails is the end of the client', () => {

@@ -47,7 +47,11 @@ export interface ScreenSettings {
   readonly delayDigits: number;
   /** Keywords that are not offered, in lower case. */
   readonly discardedKeywords: ReadonlySet<string>;
-  readonly tls: { readonly isUsed: boolean; readonly isRequired: boolean; readonly isReady: () => boolean };
+  readonly tls: {
+    readonly isUsed: boolean; readonly isRequired: boolean; readonly isReady: () => boolean;
+    /** STARTTLS is offered and cannot be had after all: 454. The log knows why. */
+    readonly isRefused: (label: string) => boolean;
+  };
   /** Local parts in the log are quoted where mail needs quotes. */
   readonly logsQuoted: boolean;
   /** Under stress everybody has less time. */

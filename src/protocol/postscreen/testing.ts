@@ -11,7 +11,7 @@ export const settings = (own: Partial<ScreenSettings> = {}, clock: { now: number
   dnsblAction: 'enforce', dnsblThreshold: 1, dnsblAllowThreshold: 0, dnsblMinTtl: 60, dnsblMaxTtl: 3600, pipeliningTtl: 1000, pipeliningAction: 'enforce',
   nonSmtpTtl: 2000, nonSmtpAction: 'drop', bareNewlineTtl: 3000, bareNewlineAction: 'ignore', commandTime: { normal: 300, stress: 10 }, commandCountLimit: 20,
   lineLengthLimit: 2048, messageSizeLimit: 1000, heloRequired: false, hidesVrfy: false, disablesVrfy: false, smtputf8: true, softBounce: false, delayDigits: 2,
-  discardedKeywords: new Set(), tls: { isUsed: false, isRequired: false, isReady: () => false }, logsQuoted: true,
+  discardedKeywords: new Set(), tls: { isUsed: false, isRequired: false, isReady: () => false, isRefused: () => false }, logsQuoted: true,
   isStressed: () => false, seconds: () => start + Math.floor(clock.now / 1000), isForbiddenCommand: forbiddenByDefault,
   filterCommand: () => undefined, discardsFor: () => undefined, footer: () => '',
   ...own,

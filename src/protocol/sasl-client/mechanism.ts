@@ -21,6 +21,8 @@ export interface LoginContext {
   readonly port: number;
   /** A fresh text for each login: printable, without comma. */
   readonly nonce: () => string;
+  /** Say for whom we act although it is who logs in (send_cyrus_sasl_authzid). */
+  readonly saysWhom?: boolean;
 }
 
 export interface Login {

@@ -39,6 +39,17 @@ for (const [name, credentials, nonce, change, first, dialogue] of [
   assert.equal(each.proven, true);
 });
 
+// As Cyrus SASL says it.
+test('for whom we act is said where it is wanted', () => {
+  const say = (name: string, credentials: Credentials, nonce = 'abc') => login(name, credentials, nonce, { saysWhom: true });
+  assert.equal(text(say('PLAIN', password).first()), 'user\0user\0pencil');
+  for (const name of ['LOGIN', 'CRAM-MD5']) assert.deepEqual(say(name, password).next(Buffer.from('x')), login(name, password).next(Buffer.from('x')));
+  const scram = say('SCRAM-SHA-1', { username: 'a,=b', password: 'x' }, 'fyko');
+  assert.equal(text(scram.first()), 'n,a=a=2C=3Db,n=a=2C=3Db,r=fyko');
+  const answer = text(scram.next(Buffer.from('r=fykoMORE,s=QSXCR+Q6sek8bf92,i=4096')))!;
+  assert.equal(Buffer.from(/^c=([^,]*),r=fykoMORE,p=/.exec(answer)![1]!, 'base64').toString('latin1'), 'n,a=a=2C=3Db,');
+});
+
 const scramFirst = 'r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096';
 for (const [what, name, credentials, challenges, problem] of [
   ['PLAIN is over after its first message', 'PLAIN', password, ['more'], /unexpected/],

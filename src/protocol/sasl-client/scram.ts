@@ -13,11 +13,8 @@ export type ScramHash = 'sha1' | 'sha256';
 
 /** Fewer rounds than RFC 5802 section 5.1 asks for help whoever listens; more hold up all other mail. */
 const rounds = { least: 4096, most: 1_000_000 } as const;
-/** Base64 of `n,,`: the server is told that we know no channel binding. */
-const noBinding = 'biws';
-
 export function scramLogin(hash: ScramHash): (credentials: Credentials, context: LoginContext) => Login {
-  return (credentials, { nonce }) => new Scram(hash, credentials.username, passwordOf(credentials), nonce());
+  return (credentials, { nonce, saysWhom = false }) => new Scram(hash, credentials.username, passwordOf(credentials), nonce(), saysWhom);
 }
 
 class Scram implements Login {
@@ -25,18 +22,22 @@ class Scram implements Login {
   private readonly hash: ScramHash;
   private readonly password: string;
   private readonly nonce: string;
+  /** The server is told that we know no channel binding, and for whom we act. */
+  private readonly header: string;
   private readonly bare: string;
   private signature: Buffer | undefined;
 
-  constructor(hash: ScramHash, username: string, password: string, nonce: string) {
+  constructor(hash: ScramHash, username: string, password: string, nonce: string, saysWhom: boolean) {
     this.hash = hash;
     this.password = prepared(password);
     this.nonce = nonce;
-    this.bare = `n=${prepared(username).replaceAll('=', '=3D').replaceAll(',', '=2C')},r=${nonce}`;
+    const name = prepared(username).replaceAll('=', '=3D').replaceAll(',', '=2C');
+    this.header = `n,${saysWhom ? `a=${name}` : ''},`;
+    this.bare = `n=${name},r=${nonce}`;
   }
 
   first(): Buffer {
-    return bytesOf(`n,,${this.bare}`);
+    return bytesOf(this.header + this.bare);
   }
 
   next(challenge: Buffer): Buffer {
@@ -52,7 +53,7 @@ class Scram implements Login {
     const iterations = Number(count);
     if (iterations < rounds.least || iterations > rounds.most) throw new SaslTrouble(`${iterations} rounds of SCRAM are out of bounds`);
     const salted = pbkdf2Sync(bytesOf(this.password), Buffer.from(salt, 'base64'), iterations, this.hash === 'sha1' ? 20 : 32, this.hash);
-    const last = `c=${noBinding},r=${nonce}`;
+    const last = `c=${bytesOf(this.header).toString('base64')},r=${nonce}`;
     const messages = bytesOf(`${this.bare},${text},${last}`);
     const clientKey = this.mac(salted, bytesOf('Client Key'));
     const proof = xor(clientKey, this.mac(createHash(this.hash).update(clientKey).digest(), messages));
