@@ -28,6 +28,8 @@ export const firstDescriptor = 4;
  * everything again when mail comes. tools/bundle.mjs has the same.
  */
 const nodeFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--gc-memory-reducer-start-delay-ms=600000', '--single-threaded-gc', '--invocation-count-for-turbofan=1000', '--expose-gc'];
+/** glibc keeps what the compiling threads of V8 have freed, in a pool for each of them; mallopt(3). */
+const memory = { MALLOC_ARENA_MAX: '2' };
 const isBuilt = import.meta.url.endsWith('.js');
 const script = fileURLToPath(new URL(`../child.${isBuilt ? 'cjs' : 'ts'}`, import.meta.url));
 
@@ -44,7 +46,7 @@ export class Worker {
 
   constructor(order: ProcessOrder, descriptors: readonly number[], environment: Record<string, string>, events: WorkerEvents) {
     this.#child = spawn(process.execPath, [...nodeFlags, script, 'for-master', ...programOf(order)], {
-      env: environment,
+      env: { ...memory, ...environment },
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...descriptors],
     });
     this.#child.on('error', (error) => this.#end(events, null, null, error));
