@@ -62,6 +62,8 @@ export const nsdHead = (directory: string, address: string): string => `server:
   zonelistfile: "${directory}/zone.list"
   xfrdir: "${directory}"
   server-count: 1
+  rrl-ratelimit: 0
+  rrl-whitelist-ratelimit: 0
 remote-control:
   control-enable: no
 `;

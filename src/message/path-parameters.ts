@@ -55,11 +55,14 @@ const unsupported = (parameter: string): Refused => refuse(555, '5.5.4', `Unsupp
 // off_t has 63 bits.
 const largestSize = 9_223_372_036_854_775_807n;
 
+/** What a MAIL without parameters says. */
+export const noMailParameters: Readonly<MailParameters> = {
+  encoding: undefined, size: 0, smtputf8: false, requireTls: false, dsnRet: 0, dsnEnvid: undefined, auth: undefined, verp: undefined,
+};
+
 /** The parameters of MAIL, in the order of the command. The first bad one is refused. */
 export function mailParameters(parameters: readonly string[], options: ParameterOptions = {}): { readonly mail: MailParameters } | Refused {
-  const mail: MailParameters = {
-    encoding: undefined, size: 0, smtputf8: false, requireTls: false, dsnRet: 0, dsnEnvid: undefined, auth: undefined, verp: undefined,
-  };
+  const mail: MailParameters = { ...noMailParameters };
   for (const parameter of parameters) {
     const taken = takeMail(mail, parameter, options);
     if (taken) return taken;
@@ -110,7 +113,7 @@ function takeRet(mail: MailParameters, value: string, options: ParameterOptions)
 function takeEnvid(mail: MailParameters, value: string, options: ParameterOptions): Refused | undefined {
   if (!options.dsn) return dsnDisabled;
   const envid = decodeXtext(value);
-  if (mail.dsnEnvid !== undefined || envid === undefined || !allPrintableOrTab(envid)) return refuse(501, '5.5.4', 'Bad ENVID parameter syntax');
+  if (mail.dsnEnvid !== undefined || envid === undefined || envid === '' || !allPrintableOrTab(envid)) return refuse(501, '5.5.4', 'Bad ENVID parameter syntax');
   mail.dsnEnvid = envid;
   return undefined;
 }

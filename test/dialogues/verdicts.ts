@@ -76,7 +76,7 @@ export class VerdictGiver {
       case 'AUTH': return this.#logins.begin(question.objection, question.mechanism, question.initial);
       case 'RESPONSE': return this.#logins.respond(question.response);
       case 'MAIL': return resolves(question.sender) ? accept : refuse(501, '5.1.7', 'Bad sender address syntax');
-      case 'RCPT': return this.#recipient(question.recipient);
+      case 'RCPT': return question.objection !== undefined && resolves(question.recipient) ? accept : this.#recipient(question.recipient);
       case 'VRFY': return this.#recipient(question.address);
       case 'DATA': return this.#listed('smtpd_data_restrictions', 554, '5.7.1', '<DATA>: Data command rejected: Access denied');
       case 'END': return this.#own.has('smtpd_end_of_data_restrictions')

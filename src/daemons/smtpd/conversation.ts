@@ -57,7 +57,7 @@ export class Conversation {
     AUTH: (conversation, question) => conversation.#counted(conversation.#counts.auth(), () => conversation.#unlessFiltered(() => conversation.#authentication.begin(question))),
     RESPONSE: (conversation, { response }) => conversation.#authentication.respond(response),
     VRFY: (conversation, question) =>
-      conversation.#counted(conversation.#counts.recipient(), () => conversation.#unlessFiltered(() => conversation.#verify(question.address, question.path))),
+      conversation.#counted(conversation.#counts.recipient(), () => conversation.#unlessFiltered(() => conversation.#verify(question))),
     ETRN: (conversation, { domain }) => conversation.#unlessFiltered(() => conversation.#etrn(domain)),
     UNKNOWN: (conversation, { line }) => conversation.#filtered(conversation.#milters?.unknown(line), () => accepted),
     COMMAND: (conversation, { line }) => conversation.#hall.filterCommand?.(line, conversation.#lookAgain()) ?? accepted,
@@ -107,7 +107,7 @@ export class Conversation {
   #edited(settings: SmtpServerSettings): SmtpServerSettings {
     const { editReply, milters } = this.#hall;
     if (milters !== undefined) settings = { ...settings, asksUnknown: true };
-    return editReply === undefined ? settings : { ...settings, editReply: (said: Reply) => editReply(said, this.#state) };
+    return editReply === undefined ? settings : { ...settings, editReply: (said: Reply) => editReply(said, this.#lookAgain()) };
   }
 
   /** Until the client is gone. */
@@ -159,7 +159,7 @@ export class Conversation {
 
   /** A late answer does not hold the pump: replies that are ready go out meanwhile. */
   #ask(question: Question): void {
-    if (question.verb !== 'COMMAND') this.#lookAgain().where = whereIs(question);
+    if (question.verb !== 'COMMAND') this.#lookAgain().where = question.verb === 'CONNECT' ? this.#machine.context().where : whereIs(question);
     const answer = this.#answer(question);
     if (!isPending(answer)) return this.#machine.answer(answer);
     answer.then((verdict) => this.#pump!.tell(() => this.#machine.answer(verdict)), (error: Error) => this.#broken(error));
@@ -261,7 +261,12 @@ export class Conversation {
   #hello(name: string): MaybePromise<Verdict> {
     const again = this.#state.helo !== undefined;
     this.#state.helo = name;
-    return chain(this.#verdict(this.#hall.policy.hello(this.#state)), (verdict) => (verdict.accept ? chain(this.#milters?.hello(name, again), (own) => own ?? verdict) : verdict));
+    // A transaction that HELO will end is still there for its restrictions, as in Postfix.
+    this.#state.recipient = this.#machine.context().recipient;
+    return chain(this.#verdict(this.#hall.policy.hello(this.#state)), (verdict) => {
+      this.#state.recipient = undefined;
+      return verdict.accept ? chain(this.#milters?.hello(name, again), (own) => own ?? verdict) : verdict;
+    });
   }
 
   #mailFrom(question: Asked<'MAIL'>): MaybePromise<Verdict> {
@@ -285,10 +290,10 @@ export class Conversation {
   }
 
   /** A probe of a recipient outside of a transaction: the same restrictions, nothing is kept. */
-  async #verify(address: string, path: string): Promise<Verdict> {
+  async #verify({ address, path, smtputf8 }: Asked<'VRFY'>): Promise<Verdict> {
     const state = this.#state;
     const { sender } = state;
-    if (await this.#mail.isMalformed(address, path)) return badRecipient;
+    if (await this.#mail.isMalformed(address, path, smtputf8)) return badRecipient;
     state.recipient = address;
     state.recipientChecked = false;
     const verdict = await this.#verdict(this.#hall.policy.recipient(state, sameIgnoringCase(address, 'postmaster')));

@@ -49,7 +49,8 @@ export interface Hall extends Audience {
   readonly underStress?: Hall;
   /** Those here that began before the times became bad. */
   readonly unhurried?: SteadySet<Conversation>;
-  isMalformed(sender: string, address: string): MaybePromise<boolean>;
+  /** Without `smtputf8` a domain is ASCII, wherever in the address it was hidden. */
+  isMalformed(sender: string, address: string, smtputf8: boolean): MaybePromise<boolean>;
   /** See probe-sender.ts. */
   readonly probeSender?: ProbeSenderOf;
   now(): number;

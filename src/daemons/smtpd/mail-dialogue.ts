@@ -62,15 +62,17 @@ export class MailDialogue {
 
   sender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
     this.forget();
-    const { sender, path } = question;
-    return chain(this.isMalformed(sender, path), (malformed) => {
+    const { sender, path, objection } = question;
+    return chain(this.isMalformed(sender, path, question.parameters.smtputf8), (malformed) => {
       if (malformed) return badSender;
+      if (objection !== undefined) return { accept: false, reply: objection };
       return chain(this.#hall.probeSender?.(sender), (probing) => this.#knownSender(probing === undefined ? question : { ...question, sender: probing }));
     });
   }
 
   #knownSender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
     this.#state.sender = question.sender;
+    this.#state.smtputf8 = question.parameters.smtputf8;
     this.#vouch(question.parameters.auth);
     this.#state.size = question.parameters.size;
     this.#state.forwarded = question.forwarded;
@@ -101,9 +103,10 @@ export class MailDialogue {
   }
 
   recipient(question: Asked<'RCPT'>): MaybePromise<Verdict> {
-    const { recipient, path } = question;
-    return chain(this.isMalformed(recipient, path), (malformed) => {
+    const { recipient, path, objection } = question;
+    return chain(this.isMalformed(recipient, path, this.#state.smtputf8 === true), (malformed) => {
       if (malformed) return badRecipient;
+      if (objection !== undefined) return { accept: false, reply: objection };
       return chain(this.#hall.probeSender?.(recipient), (probing) =>
         (probing === undefined ? this.#knownRecipient(question) : this.#recipientJudged({ ...question, recipient: probing }, undefined)));
     });
@@ -144,9 +147,9 @@ export class MailDialogue {
   }
 
   /** Does the address resolve to a form that cannot be? Trouble with tables is for the restrictions to tell. */
-  isMalformed(address: string, path: string): MaybePromise<boolean> {
+  isMalformed(address: string, path: string, smtputf8: boolean): MaybePromise<boolean> {
     if (address === '') return false;
-    return chain(this.#hall.isMalformed(this.#state.sender ?? '', address), (malformed) => {
+    return chain(this.#hall.isMalformed(this.#state.sender ?? '', address, smtputf8), (malformed) => {
       if (malformed) this.#state.log.warning(`Illegal address syntax from ${this.#state.client.label} in ${this.#state.where} command: ${path}`);
       return malformed;
     });
@@ -251,6 +254,6 @@ export class MailDialogue {
     this.#vouch(undefined);
     if (state.instance !== undefined) state.size = state.instance = undefined;
     forgetSideEffects(state.effects);
-    state.senderChecked = false;
+    state.senderChecked = state.smtputf8 = false;
   }
 }

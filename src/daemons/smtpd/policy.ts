@@ -178,6 +178,8 @@ export class Policy {
 
   #askSender(state: AccessState): MaybePromise<Decision> {
     state.senderChecked = false;
+    // What the lists before it have noted is not for an unlisted sender.
+    if (this.#lists.sender === undefined) this.#begin('sender', state);
     return chain(this.#ask('sender', state), (decision) => {
       if (decision?.kind === 'refuse' || !this.#rules.rejectUnlistedSender || state.effects.discard) return decision;
       const about = subjects.sender(state);

@@ -20,7 +20,7 @@ import { openMaps } from '../../tables/maps.ts';
 import { tableContext, TableTrouble, type TableContext } from '../../tables/table.ts';
 import { stringList } from '../../text/match-list.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
-import { lowerAscii, splitList } from '../../text/ascii.ts';
+import { isAscii, lowerAscii, splitList } from '../../text/ascii.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { compileList } from './access/evaluate.ts';
 import { accessSetup, restrictionClasses, restrictionMistake } from './access/open-setup.ts';
@@ -155,7 +155,7 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
     logsInternal: view.info_log_address_format === 'internal',
     detectsUtf8: view.smtputf8_enable && splitList(lowerAscii(view.smtputf8_autodetect_classes)).some((name) => name === 'smtpd' || name === 'all'),
     now: () => clock.now(),
-    isMalformed: (sender, address) => isMalformed(setup, sender, address),
+    isMalformed: (sender, address, smtputf8) => isMalformed(setup, sender, address, smtputf8),
     probeSender: openProbeSender(tools),
     hasSpace: proxy === undefined || proxy.speedAdjust ? spaceWatch(tools) : () => true,
     isLocalRewriting: remembered(isClientOnly(view.local_header_rewrite_clients), (state) =>
@@ -188,7 +188,8 @@ function instances(clock: Clock): () => string {
   };
 }
 
-function isMalformed(setup: AccessSetup, sender: string, address: string): MaybePromise<boolean> {
+function isMalformed(setup: AccessSetup, sender: string, address: string, smtputf8: boolean): MaybePromise<boolean> {
+  const isInError = ({ flags, recipient }: Resolved): boolean => (flags & resolveFlag.error) !== 0 || (!smtputf8 && !isAscii(recipient.slice(recipient.lastIndexOf('@') + 1)) && recipient.includes('@'));
   try {
     const route = setup.tools.resolve(sender, address);
     return isPending(route) ? route.then(isInError).catch(notOfTables) : isInError(route);
@@ -196,8 +197,6 @@ function isMalformed(setup: AccessSetup, sender: string, address: string): Maybe
     return notOfTables(error);
   }
 }
-
-const isInError = ({ flags }: Resolved): boolean => (flags & resolveFlag.error) !== 0;
 
 function notOfTables(error: unknown): false {
   if (error instanceof TableTrouble) return false;

@@ -2,7 +2,7 @@
  * MAIL: RFC 5321 §4.1.1.2. Opens a transaction. The parameters (SIZE, BODY, SMTPUTF8, RET, ENVID, AUTH) are read by
  * message/path-parameters.ts; here is what they mean for this session.
  */
-import { mailParameters } from '../../message/path-parameters.ts';
+import { mailParameters, noMailParameters } from '../../message/path-parameters.ts';
 import type { MailParameters } from '../../message/path-parameters.ts';
 import type { CommandWord } from '../../message/smtp-path.ts';
 import { isAscii, sameIgnoringCase } from '../../text/ascii.ts';
@@ -18,20 +18,19 @@ export function checkMail(dialogue: Dialogue, words: readonly CommandWord[]): Ou
   if (path === undefined || !sameIgnoringCase(words[1]!.text, 'from:')) return refuse(say.mailSyntax);
   if (path.broken) return refuse(say.badSender);
   const parameters = words.slice(3).map((word) => word.text);
-  const sender = readPath(dialogue, path.text, {
-    allowEmpty: true,
-    strict: dialogue.settings.strict_rfc821_envelopes,
-    smtputf8: wantsSmtputf8(dialogue, parameters),
-  });
+  const smtputf8 = wantsSmtputf8(dialogue, parameters);
+  const sender = readPath(dialogue, path.text, { allowEmpty: true, strict: dialogue.settings.strict_rfc821_envelopes, smtputf8 });
   if (sender === undefined) return refuse(say.badSender);
   const result = mailParameters(parameters, {
     smtputf8: dialogue.smtputf8Offered, dsn: dialogue.offers('dsn'), auth: true,
     requireTls: dialogue.settings.requiretls_enable && dialogue.encrypted && dialogue.offers('requiretls'),
     verp: dialogue.peer.verp === true, verpFilter: dialogue.settings.verp_delimiter_filter,
   });
-  if ('refusal' in result) return refuse(result.refusal);
+  const objecting = (objection: Reply): Outcome => ask({ verb: 'MAIL', sender, path: path.text, parameters: { ...noMailParameters, smtputf8 }, objection });
+  if ('refusal' in result) return objecting(result.refusal);
   const objection = objectionTo(dialogue, sender, result.mail);
   if (objection !== undefined) return refuse(objection);
+  if (dialogue.settings.strict_smtputf8 && !result.mail.smtputf8 && !isAscii(sender)) return objecting(say.needSmtputf8);
   const question = { verb: 'MAIL', sender, path: path.text, parameters: withDelimiters(result.mail, dialogue.settings.default_verp_delimiters) } as const;
   return ask(dialogue.forwarded === undefined ? question : { ...question, forwarded: dialogue.forwarded });
 }
@@ -47,14 +46,13 @@ function wantsSmtputf8(dialogue: Dialogue, parameters: readonly string[]): boole
 }
 
 function objectionTo(dialogue: Dialogue, sender: string, parameters: MailParameters): Reply | undefined {
-  const { message_size_limit: limit, strict_smtputf8: strict } = dialogue.settings;
+  const { message_size_limit: limit } = dialogue.settings;
   // RFC 1870 §6.1: what is announced to be too big is refused before it is sent.
   if (limit > 0 && parameters.size > limit) {
-    dialogue.logReject('552 5.3.4 Message size exceeds fixed limit', sender);
+    dialogue.logReject(`${dialogue.settings.soft_bounce ? '452 4' : '552 5'}.3.4 Message size exceeds fixed limit`, sender);
     return say.tooBig;
   }
-  if (parameters.verp !== undefined && sender === '') return say.nullVerpSender;
-  return strict && !parameters.smtputf8 && !isAscii(sender) ? say.needSmtputf8 : undefined;
+  return parameters.verp !== undefined && sender === '' ? say.nullVerpSender : undefined;
 }
 
 export const mail: Verb = {

@@ -7,6 +7,7 @@ import type { Dialogue, Outcome, Transaction, Verb } from './dialogue.ts';
 import { answer, ask, refuse } from './dialogue.ts';
 import { notAfterChunk, withinMail } from './order.ts';
 import { say } from './reply.ts';
+import type { Reply } from './steps.ts';
 
 function checkRcpt(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
   const path = words[2];
@@ -16,11 +17,12 @@ function checkRcpt(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
   const smtputf8 = mail!.smtputf8;
   const recipient = readPath(dialogue, path.text, { strict: settings.strict_rfc821_envelopes, smtputf8 });
   if (recipient === undefined) return refuse(say.badRecipient);
+  const objecting = (objection: Reply): Outcome => ask({ verb: 'RCPT', recipient, path: path.text, notify: 0, orcpt: '', objection });
   const result = rcptParameters(words.slice(3).map((word) => word.text), { dsn: dialogue.offers('dsn') });
-  if ('refusal' in result) return refuse(result.refusal);
+  if ('refusal' in result) return objecting(result.refusal);
   const limit = settings.smtpd_recipient_limit;
   if (limit > 0 && mail!.recipients >= limit) return oneTooMany(dialogue, mail!);
-  if (settings.strict_smtputf8 && !smtputf8 && !isAscii(recipient)) return refuse(say.needSmtputf8);
+  if (settings.strict_smtputf8 && !smtputf8 && !isAscii(recipient)) return objecting(say.needSmtputf8);
   const { dsnNotify: notify, dsnOrcpt } = result.rcpt;
   return ask({ verb: 'RCPT', recipient, path: path.text, notify, orcpt: dsnOrcpt ?? defaultOrcpt(path.text) });
 }

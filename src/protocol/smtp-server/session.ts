@@ -363,7 +363,8 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
       this.#say(verdict.reply);
       return this.#finish(verb, true);
     }
-    const standing = question.verb === 'AUTH' ? standingObjection(question) : undefined;
+    const standing = question.verb === 'AUTH' ? standingObjection(question) : objectionIn(question);
+    // An address that is good does not make good what follows it.
     if (standing !== undefined) return this.#perform(verb, { kind: 'refuse', reply: standing });
     if (verdict.challenge !== undefined) return this.#challenge(verdict.challenge);
     if (question.verb === 'XCLIENT') return this.#beginAnew(question.override);
@@ -488,3 +489,5 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     return true;
   }
 }
+
+const objectionIn = (question: Question): Reply | undefined => (question.verb === 'MAIL' || question.verb === 'RCPT' ? question.objection : undefined);

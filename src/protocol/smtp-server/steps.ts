@@ -22,14 +22,22 @@ export type Question =
   | { readonly verb: 'HELO' | 'EHLO'; readonly name: string }
   /** Can TLS begin now? Accepted: a `start-tls` step follows. */
   | { readonly verb: 'STARTTLS' }
-  /** `sender` in internal (unquoted) form, '' for the null sender; `path` as the client wrote it. */
-  | { readonly verb: 'MAIL'; readonly sender: string; readonly path: string; readonly parameters: MailParameters; readonly forwarded?: Forwarded | undefined }
+  /**
+   * `sender` in internal (unquoted) form, '' for the null sender; `path` as the client wrote it. With an `objection` the question is only
+   * whether the address is one at all, which is said first; else the answer is the objection.
+   */
+  | {
+    readonly verb: 'MAIL'; readonly sender: string; readonly path: string; readonly parameters: MailParameters; readonly forwarded?: Forwarded | undefined;
+    readonly objection?: Reply | undefined;
+  }
   | {
     readonly verb: 'RCPT'; readonly recipient: string; readonly path: string;
     /** dsnNotify mask of message/dsn.ts; 0: not given. */
     readonly notify: number;
     /** `type;address`, decoded: the ORCPT parameter, or what stands for it when there was none. */
     readonly orcpt: string;
+    /** as with MAIL */
+    readonly objection?: Reply | undefined;
   }
   /** Content is about to come. Accepted: `content` steps follow, then END or `abort`. */
   | { readonly verb: 'DATA'; readonly command: 'DATA' | 'BDAT' }

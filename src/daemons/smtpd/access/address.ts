@@ -26,7 +26,7 @@ export const rejectNonFqdn = (side: Side) => (setup: AccessSetup): Restriction =
   if (address === undefined) return undefined;
   const domain = address.includes('@') ? address.slice(address.lastIndexOf('@') + 1) : '';
   const name = withoutDot(domain);
-  if (isLiteral(domain) || (validHostname(name) && name.includes('.'))) return undefined;
+  if (isLiteral(domain) || (validHostname(state.smtputf8 ? asciiName(name) : name) && name.includes('.'))) return undefined;
   return refused(setup, state, { code: setup.view.non_fqdn_reject_code, status: '4.5.2', text: `<${address}>: ${classOf[side]} rejected: need fully-qualified address` });
 };
 

@@ -2,7 +2,7 @@
 import { isAscii } from '../../../text/ascii.ts';
 import { mailhostAddress, validHostaddr, validHostname } from '../../../text/hostname.ts';
 import { chain, type MaybePromise } from '../../../text/maybe.ts';
-import { lookUpName, outside, remembered } from './names.ts';
+import { asciiName, lookUpName, outside, remembered } from './names.ts';
 import { deferOr } from './refuse.ts';
 import { refused, type AccessSetup } from './setup.ts';
 import type { AccessState, Decision, Restriction } from './state.ts';
@@ -34,7 +34,7 @@ export const rejectInvalidHeloHostname = (setup: AccessSetup): Restriction => of
 
 export const rejectNonFqdnHeloHostname = (setup: AccessSetup): Restriction => ofHelo(setup, (state, helo) => {
   const name = withoutDot(helo);
-  if (validHostname(name) && name.includes('.')) return undefined;
+  if (validHostname(state.smtputf8 ? asciiName(name) : name) && name.includes('.')) return undefined;
   return refused(setup, state, { code: setup.view.non_fqdn_reject_code, status: '5.5.2', text: rejection(helo, 'need fully-qualified hostname') });
 });
 

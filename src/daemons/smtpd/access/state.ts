@@ -127,6 +127,8 @@ export interface AccessState {
   noted?: Map<string, Refusal> | undefined;
   /** The restriction at hand only warns. */
   warnOnly: boolean;
+  /** The transaction was asked for with SMTPUTF8: domains in Unicode are good names. */
+  smtputf8?: boolean;
   recipientChecked: boolean;
   senderChecked: boolean;
   depth: number;
