@@ -16,12 +16,10 @@ import { writeCdb } from './cdb.ts';
 import { indexFile, type IndexType } from './indexed.ts';
 import { replaceFile } from './replace-file.ts';
 import type { SourceEntry, SourceOptions } from './source.ts';
+import type { Duplicates } from './table.ts';
 import { encodeFiles } from './value-file.ts';
 
 export class BuildTrouble extends Error {}
-
-/** What to do with a key that is there already. */
-export type Duplicates = 'warn' | 'ignore' | 'replace';
 
 export interface BuildOptions {
   readonly index: IndexType;

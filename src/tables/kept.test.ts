@@ -55,3 +55,17 @@ test('without one the table is in trouble', () => {
   const { table } = tableAndClock(`${folder}/three`);
   assert.throws(() => table.find('key'), TableTrouble);
 });
+
+test('texthash with a key twice: nobody knows which line was meant, so nothing is found in it, unless the caller chooses', () => {
+  const file = `${folder}/twice`;
+  writeFileSync(file, 'key one\nother x\nKEY two\n');
+  const warnings: string[] = [];
+  const context: TableContext = { parameter: () => 'no', warn: (text) => void warnings.push(text) };
+  assert.throws(() => openTable(`texthash:${file}`, context).find('other'), TableTrouble);
+  const mistake = `${file}, line 3: duplicate entry: "KEY"`;
+  assert.deepEqual(warnings.splice(0), [mistake]);
+  for (const [duplicates, value, told] of [['warn', 'one', [mistake]], ['ignore', 'one', []], ['replace', 'two', []]] as const) {
+    assert.equal(openTable(`texthash:${file}`, context, { duplicates }).find('key'), value);
+    assert.deepEqual(warnings.splice(0), told);
+  }
+});

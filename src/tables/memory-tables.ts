@@ -21,7 +21,7 @@ function mapDriver(map: Map<string, string>): TableDriver {
   return { find: (key) => map.get(key), entries: () => map };
 }
 
-/** texthash(5): the first of equal keys holds, the others are warned of. */
+/** texthash(5). A key that is there twice makes the table useless, unless the options say otherwise: which of the two was meant nobody knows. */
 export function texthashKind(name: string, treatment: Treatment, context: TableContext, options: TableOptions): TableKind {
   const open = (): TableDriver => {
     let text: string;
@@ -41,8 +41,10 @@ function readText(text: string, file: string, treatment: Treatment, context: Tab
   const warn = (line: string) => context.warn(line);
   for (const { key, value, line } of sourceEntries(text, { file, utf8: treatment.utf8, warn, ignoring: true })) {
     const folded = fold(key);
-    if (map.has(folded)) {
-      warn(`${file}, line ${line}: duplicate entry: "${key}"`);
+    if (map.has(folded) && options.duplicates !== 'replace') {
+      const mistake = `${file}, line ${line}: duplicate entry: "${key}"`;
+      if (options.duplicates === undefined) throw new Error(mistake);
+      if (options.duplicates === 'warn') warn(mistake);
       continue;
     }
     try {

@@ -68,7 +68,7 @@ export function openTable(typeAndName: string, context: TableContext, options: T
   const parts = splitTypeAndName(typeAndName);
   if (parts?.[0] === 'proxy' && (context.opensProxied || isOpenedInPlace(parts[1], options))) return openTable(proxiedName(parts[1]), context, options);
   const treatment = { fold: options.fold ?? true, utf8: options.utf8 ?? lowerAscii(context.parameter('smtputf8_enable')) === 'yes' };
-  const key = JSON.stringify([typeAndName, treatment, options.nul, options.valueIsFile, options.noSubstitution, options.sensitive, options.written]);
+  const key = JSON.stringify([typeAndName, treatment, options.nul, options.valueIsFile, options.noSubstitution, options.sensitive, options.written, options.duplicates]);
   let tables = shared.get(context);
   if (!tables) shared.set(context, (tables = new Map()));
   const known = tables.get(key);

@@ -9,13 +9,13 @@ import { printable } from '../text/ascii.ts';
 import { Progress, type Terminal } from '../text/progress.ts';
 import { Configuration, configDirectory } from '../config/configuration.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
-import { addToIndex, BuildTrouble, buildIndex, checkSource, removeFromIndex, type BuildOptions, type Duplicates } from './build.ts';
+import { addToIndex, BuildTrouble, buildIndex, checkSource, removeFromIndex, type BuildOptions } from './build.ts';
 import { servingType } from './indexed.ts';
 import { contentKeys, untilNul } from './content-keys.ts';
 import { openTable, tableTypes } from './open.ts';
 import { proxyEntries } from './server/proxy.ts';
 import type { SourceEntry, SourceOptions } from './source.ts';
-import { TableTrouble, type LookupTable, type TableContext, type TableOptions } from './table.ts';
+import { TableTrouble, type Duplicates, type LookupTable, type TableContext, type TableOptions } from './table.ts';
 import { decodeFiles } from './value-file.ts';
 
 export interface Writer {
@@ -168,8 +168,8 @@ class TableCommand {
   }
 
   #open(operand: string): LookupTable {
-    const { flags, nul } = this.#line;
-    const options: TableOptions = { fold: !flags.has('f'), utf8: this.#utf8, valueIsFile: flags.has('F'), ...(nul ? { nul } : {}) };
+    const { flags, nul, duplicates } = this.#line;
+    const options: TableOptions = { duplicates, fold: !flags.has('f'), utf8: this.#utf8, valueIsFile: flags.has('F'), ...(nul ? { nul } : {}) };
     return openTable(this.#split(operand).join(':'), this.#context, options);
   }
 

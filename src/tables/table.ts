@@ -68,9 +68,14 @@ export interface TableContext {
   random?(limit: number): number;
 }
 
+/** `warn` and `ignore`: the first holds; `replace`: the last. */
+export type Duplicates = 'warn' | 'ignore' | 'replace';
+
 export interface TableOptions {
   /** Keys are compared without regard to case (default). Pattern tables have their own rules. */
   readonly fold?: boolean;
+  /** A source that is read itself (texthash) may have a key twice: which line holds, and is it told? Default: then it is no table that can be used. */
+  readonly duplicates?: Duplicates;
   /** Keys and values must be UTF-8; default: `smtputf8_enable`. */
   readonly utf8?: boolean;
   /** Are keys and values stored with a NUL at their end? Default: find out. */
