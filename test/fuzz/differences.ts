@@ -14,6 +14,8 @@ export interface Difference {
 
 interface Deliberate {
   readonly why: string;
+  /** Only when something like this was said before. */
+  readonly after?: RegExp;
   readonly ours: RegExp;
   readonly theirs: RegExp;
 }
@@ -23,6 +25,7 @@ const deliberate: readonly Deliberate[] = [
   { why: 'Postfix remembers the SIZE of a MAIL that it refused, and refuses the next one for it', ours: /./, theirs: /^S: [45]52[ -][45]\.3\.4 Message size exceeds fixed limit/ },
   { why: 'which of two mistakes of one command is told', ours: /^S: 452[ -]4\.5\.3 Error: too many recipients/, theirs: /^S: [45]01[ -][45]\.1\.3 Bad recipient address syntax/ },
   { why: 'which of two mistakes of one command is told', ours: /^S: [45]52[ -][45]\.3\.4 Message size exceeds fixed limit/, theirs: /^S: [45]01[ -][45]\.1\.7 Bad sender address syntax/ },
+  { why: 'in Postfix a nested MAIL, which is refused, ends SMTPUTF8 of the transaction that goes on', after: /nested MAIL/, ours: /^S: [245]/, theirs: /^S: [45][05][13][ -][45]\.(?:1\.3 Bad recipient|6\.7 Must declare SMTPUTF8)/ },
   { why: 'Postfix shows the address that probes are sent from, not what the client wrote', ours: /double-bounce@/i, theirs: /double-bounce@/ },
   { why: 'releases before 3.8 name the command before the one that is no UTF-8', ours: /^too many errors after UNKNOWN from /, theirs: /^too many errors after / },
 ];
@@ -34,7 +37,7 @@ export function differenceOf(ours: Heard, theirs: Heard): Difference | undefined
   for (let at = 0; at < Math.max(left.length, right.length); at++) {
     const [mine, other] = [left[at] ?? 'nothing', right[at] ?? 'nothing'];
     if (mine === other) continue;
-    if (deliberate.some((one) => one.ours.test(mine) && one.theirs.test(other))) return undefined;
+    if (deliberate.some((one) => one.ours.test(mine) && one.theirs.test(other) && (one.after === undefined || left.slice(0, at).some((line) => one.after!.test(line))))) return undefined;
     return { before: left.slice(0, at), ours: mine, theirs: other };
   }
   return undefined;
