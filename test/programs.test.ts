@@ -11,12 +11,12 @@ import { createRequire } from 'node:module';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import vm from 'node:vm';
 import { knownDaemon, knownPrograms } from '../src/daemons/daemons.ts';
+import { daemonFlags } from '../src/daemons/master/node-flags.ts';
 import type { Daemon } from '../src/server/daemon.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const flags = ['--disable-sigusr1', '--max-semi-space-size=1'];
-const daemonFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--gc-memory-reducer-start-delay-ms=600000', '--single-threaded-gc', '--invocation-count-for-turbofan=1000', '--expose-gc'];
-const flagsFor = (name: string): string[] => (name.startsWith('daemons-') ? daemonFlags : flags);
+const flagsFor = (name: string): readonly string[] => (name.startsWith('daemons-') ? daemonFlags : flags);
 const place = mkdtempSync(`${os.tmpdir()}/postern-programs-`);
 const dist = `${place}/dist`;
 test.after(() => rmSync(place, { recursive: true }));
@@ -80,7 +80,7 @@ for (const [name, ...words] of [
 
 test('the compiled form is taken, under the flags of the launcher', () => {
   assert.ok(readFileSync(`${root}libexec/launch`, 'latin1').includes(`exec "$node" ${flags.join(' ')} `));
-  assert.ok(readFileSync(`${root}src/daemons/master/worker.ts`, 'latin1').includes(`const nodeFlags = [${daemonFlags.map((flag) => `'${flag}'`).join(', ')}];`));
+  assert.ok(readFileSync(`${root}src/daemons/master/worker.ts`, 'latin1').includes('spawn(process.execPath, [...daemonFlags, script, '));
   const script = `const fs = require('fs'), vm = require('vm'); const [, dist, name] = process.argv;
     const source = fs.readFileSync(dist + '/programs/' + name + '.js', 'latin1');
     const made = new vm.Script(source, { cachedData: fs.readFileSync(dist + '/programs/' + name + '.' + source.slice(2, 18) + '.v8') });

@@ -6,12 +6,12 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSyn
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { daemonFlags } from '../src/daemons/master/node-flags.ts';
 import { pinnedNode, root } from './install.mjs';
 import { Program } from './program-text.mjs';
 
-/** What the launcher gives commands and master(8), and master its daemons: V8 takes a compiled form only under the flags that it was made with. */
+/** What the launcher gives commands and master(8), as master gives its daemons theirs: V8 takes a compiled form only under the flags that it was made with. */
 const flags = ['--disable-sigusr1', '--max-semi-space-size=1'];
-const daemonFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--gc-memory-reducer-start-delay-ms=600000', '--single-threaded-gc', '--invocation-count-for-turbofan=1000', '--expose-gc'];
 
 function commandText(dist, name) {
   const made = new Program(dist);

@@ -361,7 +361,7 @@ export interface LevelWords {
   readonly enforce: boolean;
 }
 
-export function levelOf({ text, parameter, isWrapped, authOnly, use, enforce }: LevelWords, log: Log): TlsLevel {
+export function levelOf({ text, parameter, isWrapped, authOnly, use, enforce }: LevelWords, log: Pick<Log, 'warning' | 'fatal'>): TlsLevel {
   let isUsed = use;
   let isRequired = enforce;
   if (!isWrapped && text !== '') {

@@ -30,6 +30,10 @@ const deliberate: readonly Deliberate[] = [
   { why: 'releases before 3.8 name the command before the one that is no UTF-8', ours: /^too many errors after UNKNOWN from /, theirs: /^too many errors after / },
 ];
 
+function isMeant({ after, ours, theirs }: Deliberate, before: readonly string[], mine: string, other: string): boolean {
+  return ours.test(mine) && theirs.test(other) && (after === undefined || before.some((line) => after.test(line)));
+}
+
 /** The first place where they differ; undefined: they do not, or mean to. */
 export function differenceOf(ours: Heard, theirs: Heard): Difference | undefined {
   const left = [...ours.said, 'log:', ...ours.logged];
@@ -37,7 +41,7 @@ export function differenceOf(ours: Heard, theirs: Heard): Difference | undefined
   for (let at = 0; at < Math.max(left.length, right.length); at++) {
     const [mine, other] = [left[at] ?? 'nothing', right[at] ?? 'nothing'];
     if (mine === other) continue;
-    if (deliberate.some((one) => one.ours.test(mine) && one.theirs.test(other) && (one.after === undefined || left.slice(0, at).some((line) => one.after!.test(line))))) return undefined;
+    if (deliberate.some((one) => isMeant(one, left.slice(0, at), mine, other))) return undefined;
     return { before: left.slice(0, at), ours: mine, theirs: other };
   }
   return undefined;

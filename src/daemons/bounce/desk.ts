@@ -7,7 +7,6 @@ import { internalMailFlags, internalMailParameters } from '../../ipc/internal-ma
 import type { Directory } from '../../ipc/directory.ts';
 import type { Log } from '../../log/log.ts';
 import type { ReportKind, Template } from '../../message/bounce-templates.ts';
-import { sendOption } from '../../message/envelope-names.ts';
 import type { View } from '../../parameters/parameters.ts';
 import { QueuePaths } from '../../queue/queue-paths.ts';
 import type { LogName, QueueStore } from '../../queue/store.ts';

@@ -9,7 +9,6 @@ import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import { noDsn } from '../../ipc/deliver.ts';
 import { attributeName, sendOption, traceFlag } from '../../message/envelope-names.ts';
 import { dsnNotify } from '../../message/dsn.ts';
-import { recordType } from '../../message/record.ts';
 import { isAscii } from '../../text/ascii.ts';
 import { isUtf8 } from '../../text/utf8.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';

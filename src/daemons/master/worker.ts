@@ -9,6 +9,7 @@ import os from 'node:os';
 import type net from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { knownDaemon } from '../daemons.ts';
+import { daemonFlags } from './node-flags.ts';
 import { LineReader, encodeLine, type ProcessOrder, type Report, type Word } from '../../server/order.ts';
 
 export interface WorkerEvents {
@@ -20,14 +21,6 @@ export interface WorkerEvents {
 /** Descriptors from here on are the caller's, in the order they were given. */
 export const firstDescriptor = 4;
 
-/**
- * Deaf to Node's debug signal; a young generation in which a message dies before it is looked at twice, collected without helping
- * threads (on two processors these cost more than they save), and functions that are made fast after a thousand messages instead of ten
- * thousand. The old generation, to which the buffers of large messages count, is not collected below 48 MB.
- * After ten quiet minutes memory is given back, instead of after eight quiet seconds: that makes V8 forget what it knows of our objects, and compile
- * everything again when mail comes. tools/bundle.mjs has the same.
- */
-const nodeFlags = ['--disable-sigusr1', '--min-semi-space-size=4', '--max-semi-space-size=4', '--initial-old-space-size=48', '--gc-memory-reducer-start-delay-ms=600000', '--single-threaded-gc', '--invocation-count-for-turbofan=1000', '--expose-gc'];
 /** glibc keeps what the compiling threads of V8 have freed, in a pool for each of them; mallopt(3). */
 const memory = { MALLOC_ARENA_MAX: '2' };
 const isBuilt = import.meta.url.endsWith('.js');
@@ -45,7 +38,7 @@ export class Worker {
   #gone = false;
 
   constructor(order: ProcessOrder, descriptors: readonly number[], environment: Record<string, string>, events: WorkerEvents) {
-    this.#child = spawn(process.execPath, [...nodeFlags, script, 'for-master', ...programOf(order)], {
+    this.#child = spawn(process.execPath, [...daemonFlags, script, 'for-master', ...programOf(order)], {
       env: { ...memory, ...environment },
       stdio: ['ignore', 'inherit', 'inherit', 'pipe', ...descriptors],
     });

@@ -7,7 +7,7 @@
 import type { Log } from '../../log/log.ts';
 import type { View } from '../../parameters/parameters.ts';
 import type { Tools } from '../../server/daemon.ts';
-import { canServe, type TlsLevel } from '../../server/tls-service.ts';
+import { canServe, levelOf, type TlsLevel } from '../../server/tls-service.ts';
 import { lowerAscii } from '../../text/ascii.ts';
 
 const parameters = [
@@ -83,21 +83,20 @@ export class ProxyRole {
   /** A level that makes no sense would end tlsproxy, not postscreen. */
   #level(warn: (text: string) => void = () => {}): TlsLevel {
     const { tlsproxy_tls_security_level: text, tlsproxy_use_tls: use, tlsproxy_enforce_tls: enforce } = this.#wishes;
-    const state = (isUsed: boolean, isRequired: boolean): TlsLevel => ({ isUsed, isRequired, isWrapped: false, authOnly: false });
-    switch (lowerAscii(text)) {
-      case '': return state(use || enforce, enforce);
-      case 'none': return state(false, false);
-      case 'may': return state(true, false);
-      case 'encrypt': return state(true, true);
-      case 'fingerprint': case 'verify': case 'secure':
-        warn(`tlsproxy_tls_security_level: unsupported TLS level "${text}", using "encrypt"`);
-        return state(true, true);
-      default:
-        warn(`Invalid TLS level "${text}"`);
-        return state(false, false);
+    const fatal = (mistake: string): never => {
+      throw new LevelTrouble(mistake);
+    };
+    try {
+      return levelOf({ text, parameter: 'tlsproxy_tls_security_level', isWrapped: false, authOnly: false, use, enforce }, { warning: warn, fatal });
+    } catch (error) {
+      if (!(error instanceof LevelTrouble)) throw error;
+      warn(error.message);
+      return { isUsed: false, isRequired: false, isWrapped: false, authOnly: false };
     }
   }
 }
+
+class LevelTrouble extends Error {}
 
 function fieldsOf(wishes: Wishes, side: Side, { isRequired }: TlsLevel): string[] {
   const asks = wishes[`${side}_tls_ask_ccert`] || (isRequired && wishes[`${side}_tls_req_ccert`]);

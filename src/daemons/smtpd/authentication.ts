@@ -5,7 +5,7 @@
  */
 import type { Log } from '../../log/log.ts';
 import type { SaslAnswer } from '../../protocol/sasl/answer.ts';
-import { standingObjection } from '../../protocol/smtp-server/auth.ts';
+import { standingObjection } from '../../protocol/smtp-server/objection.ts';
 import { reply, say, tell } from '../../protocol/smtp-server/reply.ts';
 import type { Question, Verdict } from '../../protocol/smtp-server/steps.ts';
 import { TableTrouble } from '../../tables/table.ts';

@@ -20,6 +20,7 @@ import { openMaps } from '../../tables/maps.ts';
 import { tableContext, TableTrouble, type TableContext } from '../../tables/table.ts';
 import { stringList } from '../../text/match-list.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
+import { splitAddress } from '../../message/address.ts';
 import { isAscii, lowerAscii, splitList } from '../../text/ascii.ts';
 import { mailDate } from '../../text/rfc822-date.ts';
 import { compileList } from './access/evaluate.ts';
@@ -189,13 +190,17 @@ function instances(clock: Clock): () => string {
 }
 
 function isMalformed(setup: AccessSetup, sender: string, address: string, smtputf8: boolean): MaybePromise<boolean> {
-  const isInError = ({ flags, recipient }: Resolved): boolean => (flags & resolveFlag.error) !== 0 || (!smtputf8 && !isAscii(recipient.slice(recipient.lastIndexOf('@') + 1)) && recipient.includes('@'));
   try {
     const route = setup.tools.resolve(sender, address);
-    return isPending(route) ? route.then(isInError).catch(notOfTables) : isInError(route);
+    return isPending(route) ? route.then((late) => isInError(late, smtputf8)).catch(notOfTables) : isInError(route, smtputf8);
   } catch (error) {
     return notOfTables(error);
   }
+}
+
+function isInError({ flags, recipient }: Resolved, smtputf8: boolean): boolean {
+  if ((flags & resolveFlag.error) !== 0) return true;
+  return !smtputf8 && !isAscii(recipient) && !isAscii(splitAddress(recipient).domain ?? '');
 }
 
 function notOfTables(error: unknown): false {

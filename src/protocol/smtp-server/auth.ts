@@ -7,7 +7,7 @@ import type { Dialogue, Outcome, Verb } from './dialogue.ts';
 import { ask } from './dialogue.ts';
 import { afterHello, outsideMail } from './order.ts';
 import { say } from './reply.ts';
-import type { Question, Reply } from './steps.ts';
+import type { Reply } from './steps.ts';
 
 /** Is there AUTH in this session, as it is now? */
 export function servesAuth({ settings, encrypted }: Dialogue): boolean {
@@ -23,11 +23,6 @@ function objectionTo(dialogue: Dialogue): Reply | undefined {
 function checkAuth(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
   const isGood = words.length === 2 || words.length === 3;
   return ask({ verb: 'AUTH', objection: objectionTo(dialogue), mechanism: isGood ? words[1]!.text : undefined, initial: isGood ? words[2]?.text : undefined });
-}
-
-/** What no answer can overrule. */
-export function standingObjection({ objection, mechanism }: Extract<Question, { verb: 'AUTH' }>): Reply | undefined {
-  return objection ?? (mechanism === undefined ? say.authSyntax : undefined);
 }
 
 export const auth: Verb = { name: 'AUTH', check: checkAuth, accepted: () => say.loggedIn };

@@ -17,8 +17,8 @@ import type { Outcome, Verb } from './dialogue.ts';
 import { Input } from './input.ts';
 import { Intake, refuseBareNewline, type Floor } from './intake.ts';
 import { Patience, type PatienceSettings } from './patience.ts';
-import { standingObjection } from './auth.ts';
 import { escapeBytes, untilNul } from './escape.ts';
+import { standingObjection } from './objection.ts';
 import { Outbox } from './outbox.ts';
 import { hangsUp, say, tell } from './reply.ts';
 import type { SessionListener, SmtpServerSettings } from './settings.ts';
@@ -363,8 +363,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
       this.#say(verdict.reply);
       return this.#finish(verb, true);
     }
-    const standing = question.verb === 'AUTH' ? standingObjection(question) : objectionIn(question);
-    // An address that is good does not make good what follows it.
+    const standing = standingObjection(question);
     if (standing !== undefined) return this.#perform(verb, { kind: 'refuse', reply: standing });
     if (verdict.challenge !== undefined) return this.#challenge(verdict.challenge);
     if (question.verb === 'XCLIENT') return this.#beginAnew(question.override);
@@ -489,5 +488,3 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     return true;
   }
 }
-
-const objectionIn = (question: Question): Reply | undefined => (question.verb === 'MAIL' || question.verb === 'RCPT' ? question.objection : undefined);

@@ -404,7 +404,7 @@ test('after a quiet minute one segment ahead is enough', async (t) => {
 });
 
 test('closing with something live leaves that, and only that; releasing it later still removes it', async (t) => {
-  const { root, journal, reopen, segments } = await openStage(t);
+  const { journal, reopen, segments } = await openStage(t);
   const place = await accepted(journal);
   journal.close();
   assert.deepEqual(segments(), [place.segment.slice(8)]);
