@@ -14,18 +14,42 @@ function quickHandle(socket: net.Socket): Handle | undefined {
   return handle && typeof handle.writeLatin1String === 'function' && !('encrypted' in socket) ? handle : undefined;
 }
 
-/** A byte string leaves now. What comes of it is told as for `socket.write`; its length is not in `writableLength`. */
-export function writeNow(socket: net.Socket, text: string): void {
+/**
+ * Bytes, or a byte string, leave now. What comes of it is told as for `socket.write`, but `unsent` counts them. True: the kernel has it all, so
+ * that the memory may be used again.
+ */
+export function writeNow(socket: net.Socket, bytes: Buffer | string): boolean {
   const handle = quickHandle(socket);
-  if (handle === undefined) return void socket.write(text, 'latin1');
+  if (handle === undefined) {
+    socket.write(bytes, 'latin1');
+    return false;
+  }
   const sent = takeRequest();
-  const status = handle.writeLatin1String(sent, text);
+  const status = typeof bytes === 'string' ? handle.writeLatin1String(sent, bytes) : handle.writeBuffer(sent, bytes);
   if (waitsForKernel(status)) {
-    sent.oncomplete = (late) => { if (late < 0) failed(socket, late); };
-    return;
+    waits(socket, bytes.length);
+    sent.kept = bytes;
+    sent.oncomplete = (late) => {
+      waits(socket, -bytes.length);
+      if (late < 0) failed(socket, late);
+    };
+    return false;
   }
   giveRequest(sent);
   if (status < 0) failed(socket, status);
+  return true;
+}
+
+const unsentLength = Symbol('bytes that wait in the handle');
+type WaitingSocket = net.Socket & { [unsentLength]?: number };
+
+function waits(socket: WaitingSocket, length: number): void {
+  socket[unsentLength] = (socket[unsentLength] ?? 0) + length;
+}
+
+/** Bytes that the kernel has not taken yet, in the stream or past it. */
+export function unsent(socket: net.Socket): number {
+  return socket.writableLength + ((socket as WaitingSocket)[unsentLength] ?? 0);
 }
 
 function failed(socket: net.Socket, status: number): void {

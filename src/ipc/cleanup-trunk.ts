@@ -8,8 +8,9 @@
  * A trunk that breaks answers `write` for every message on it, sent or not: none of them is ever sent a second time.
  */
 import net from 'node:net';
-import { hear } from '../host/quick-stream.ts';
+import { hear, unsent, writeNow } from '../host/quick-stream.ts';
 import { sharedReads } from '../host/reading.ts';
+import { leavesThisTurn } from '../host/turn.ts';
 import { flushLogs } from '../log/turn.ts';
 import type { TimeValue } from '../text/time.ts';
 import { cleanupService, cleanupStatus, type CleanupOptions, type CleanupSession } from './cleanup.ts';
@@ -91,7 +92,7 @@ export class Trunk implements MessageTrunk {
 
   /** Bytes that wait here, held by messages or on their way to the socket. */
   get load(): number {
-    return this.held + this.#socket.writableLength;
+    return this.held + unsent(this.#socket);
   }
 
   /** A message, named at once; undefined: there is no name in stock. */
@@ -170,10 +171,10 @@ export class Trunk implements MessageTrunk {
   #schedule(): void {
     if (this.#scheduled || this.#greeting !== undefined) return;
     this.#scheduled = true;
-    setImmediate(() => this.#flush());
+    leavesThisTurn(this);
   }
 
-  #flush(): void {
+  flush(): void {
     this.#scheduled = false;
     if (this.#broken) return;
     const words = this.#words;
@@ -181,30 +182,31 @@ export class Trunk implements MessageTrunk {
     this.#words = [];
     this.#batch = [];
     flushLogs();
-    // One buffer serves all writes, unless the socket still has it.
-    if (this.#socket.writableLength > 0) this.#scratch = undefined;
-    this.#socket.cork();
-    for (const word of words) this.#socket.write(word);
+    for (const word of words) writeNow(this.#socket, word);
     this.#frames(batch);
-    this.#socket.uncork();
   }
 
   #frames(batch: readonly TrunkSession[]): void {
     let buffer: Buffer | undefined;
-    let start = 0;
     let at = 0;
     for (const session of batch) {
       if (!session.isWaiting) continue;
       const length = session.frameLength;
       if (buffer === undefined || at + length > buffer.length) {
-        if (at > start) this.#socket.write(buffer!.subarray(start, at));
-        buffer = this.#room(length, buffer);
-        start = at = 0;
+        this.#write(buffer, at);
+        buffer = this.#room(length);
+        at = 0;
       }
       this.#unanswered.set(++this.#serial, session);
       at = session.write(buffer, at, this.#serial, this.#wish());
     }
-    if (at > start) this.#socket.write(buffer!.subarray(start, at));
+    this.#write(buffer, at);
+  }
+
+  /** One buffer serves all writes, unless the socket still has it. */
+  #write(buffer: Buffer | undefined, length: number): void {
+    if (buffer === undefined || length === 0 || this.#broken) return;
+    if (!writeNow(this.#socket, buffer.subarray(0, length))) this.#scratch = undefined;
   }
 
   /** How many names are to come with the next answer: what was used is replaced. */
@@ -215,9 +217,8 @@ export class Trunk implements MessageTrunk {
     return wish;
   }
 
-  #room(length: number, taken: Buffer | undefined): Buffer {
+  #room(length: number): Buffer {
     if (length > batchSize) return Buffer.allocUnsafeSlow(length);
-    if (taken !== undefined) this.#scratch = undefined;
     return (this.#scratch ??= Buffer.allocUnsafeSlow(batchSize));
   }
 

@@ -4,9 +4,10 @@
  */
 import type net from 'node:net';
 import { writeNow } from '../host/quick-stream.ts';
+import { leavesThisTurn, type Leaving } from '../host/turn.ts';
 import { flushLogs } from '../log/turn.ts';
 
-export class TurnWriter {
+export class TurnWriter implements Leaving {
   readonly #socket: net.Socket;
   #text = '';
 
@@ -15,11 +16,10 @@ export class TurnWriter {
   }
 
   say(text: string): void {
-    if (this.#text === '') setImmediate(flush, this);
+    if (this.#text === '') leavesThisTurn(this);
     this.#text += text;
   }
 
-  /** Now, rather than at the end of the turn. */
   flush(): void {
     const text = this.#text;
     this.#text = '';
@@ -27,8 +27,4 @@ export class TurnWriter {
     flushLogs();
     if (this.#socket.writable) writeNow(this.#socket, text);
   }
-}
-
-function flush(writer: TurnWriter): void {
-  writer.flush();
 }

@@ -15,10 +15,16 @@ async function content(store: QueueStore, queue: QueueName, queueId: string): Pr
   return text;
 }
 
+/** To the end of this turn of the event loop. */
+const turn = (): Promise<void> => new Promise((resolve) => { setImmediate(resolve); });
+
 test('a message is announced, delivered and gone without ever being a file', async (t) => {
   const { root, store, arrived, files } = await serving(directory(t));
   const { queueId, announced, offsets } = await put(store);
-  assert.deepEqual([announced, arrived, queues.flatMap(files)], [true, [queueId], []]);
+  // Who waits for the 250 goes first.
+  assert.deepEqual([announced, arrived], [true, []]);
+  await turn();
+  assert.deepEqual([arrived, queues.flatMap(files)], [[queueId], []]);
   assert.ok(store.activate(queueId));
   assert.equal(await content(store, 'active', queueId), 'hello\n');
   const agent = store.open('active', queueId, { place: store.place(queueId), write: true, lock: 'shared' });
@@ -30,6 +36,15 @@ test('a message is announced, delivered and gone without ever being a file', asy
   assert.deepEqual([store.finish(queueId), store.has(queueId), store.place(queueId)], [true, false, '']);
   await store.retire(true);
   assert.deepEqual([queues.flatMap(files), fs.existsSync(`${root}/journal`) ? fs.readdirSync(`${root}/journal`) : []], [[], []]);
+});
+
+test('what becomes a file before it is announced is not announced', async (t) => {
+  const { store, arrived, files } = await serving(directory(t));
+  const { queueId } = await put(store);
+  const settled = store.settle(queueId);
+  await turn();
+  await settled;
+  assert.deepEqual([arrived, files('incoming')], [[], [queueId]]);
 });
 
 test('who was announced and is not active is counted, until it is active or a file', async (t) => {

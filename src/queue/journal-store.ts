@@ -6,6 +6,7 @@
  * delivered or is a durable file. Without a queue manager that serves (`residents.serve`), and whenever the journal has no room,
  * messages are files at once.
  */
+import { afterThisTurn } from '../host/turn.ts';
 import type { Envelope } from '../message/envelope.ts';
 import { timeValue } from '../text/time.ts';
 import { FileStore, wallClock, type FileStoreOptions } from './file-store.ts';
@@ -59,6 +60,8 @@ export class JournalStore implements QueueStore, Residents {
   /** Messages on their way into the journal, and who waits until there are none. */
   #coming = 0;
   readonly #allCome: (() => void)[] = [];
+  /** Durable, and not announced yet. */
+  #newcomers: { readonly resident: Resident; readonly envelope: Envelope | undefined }[] = [];
   #sweeping = false;
   #filing = false;
 
@@ -175,13 +178,24 @@ export class JournalStore implements QueueStore, Residents {
     return true;
   }
 
-  /** Announce it; the queue manager may have gone while it was written. */
+  /** Announce it soon; the queue manager may have gone while it was written. */
   #welcome(resident: Resident, envelope: Envelope | undefined): Promise<void> | undefined {
     if (this.#listener === undefined) return this.#residents.settle(resident);
-    this.#listener.arrived(resident.queueId, envelope);
-    if (!this.#sweeping && this.#residents.size > 0) this.#sweepLater();
+    // Whoever waits for the 250 goes first.
+    if (this.#newcomers.push({ resident, envelope }) === 1) afterThisTurn(this.#announce);
     return undefined;
   }
+
+  /** Tell the queue manager, unless the message is gone or becomes a file meanwhile: then it is found as one. */
+  readonly #announce = (): void => {
+    const all = this.#newcomers;
+    this.#newcomers = [];
+    for (const { resident, envelope } of all) {
+      const { queueId, file, settling } = resident;
+      if (this.#listener !== undefined && file === undefined && settling === undefined && this.#residents.get(queueId) === resident) this.#listener.arrived(queueId, envelope);
+    }
+    if (!this.#sweeping && this.#residents.size > 0 && this.#listener !== undefined) this.#sweepLater();
+  };
 
   #fileOf({ reservation, queueId, arrival }: Reserved): MessageWriter {
     const writer = this.#files.adopt((reservation as Lease).spare.path, queueId, arrival);

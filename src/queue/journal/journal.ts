@@ -9,6 +9,7 @@
  * caller makes a file. Memory is bounded: so many messages (journal_message_count_limit), so many bytes before the disk.
  */
 import { writev } from 'node:fs';
+import { afterThisTurn } from '../../host/turn.ts';
 import { QueueTrouble } from '../store.ts';
 import { Batch, Blocks } from './batch.ts';
 import { rootPrefix } from './directory.ts';
@@ -127,7 +128,7 @@ export class Journal {
   #launchSoon(): void {
     if (this.#scheduled || this.#flying !== undefined) return;
     this.#scheduled = true;
-    setImmediate(this.#launch);
+    afterThisTurn(this.#launch);
   }
 
   readonly #launch = (): void => {
