@@ -11,11 +11,14 @@ import net from 'node:net';
 import { getSystemErrorName } from 'node:util';
 import { desk, sharedReads, taken } from './reading.ts';
 import { descriptorOf } from './sockets.ts';
+import { flushSends, sendWithTurn, type Sender } from './turn-sends.ts';
 import { giveRequest, node, takeRequest, waitsForKernel, type Ends, type Handle, type Owner, type WriteRequest } from './tcp-handle.ts';
 
 type Listener = (...values: any[]) => void;
 type Written = Buffer | string;
 
+/** Milliseconds for a peer that has not taken the last of it, when nobody waits for that any more. */
+const farewell = 30_000;
 /** What a net.Socket likes to keep waiting, too. */
 const waitingLimit = 64 << 10;
 const endOfFile = -4095;
@@ -37,7 +40,7 @@ function writeDone(this: WriteRequest, status: number): void {
   this.owner.written(this.length, status);
 }
 
-export class LeanSocket implements PeerSocket {
+export class LeanSocket implements PeerSocket, Sender {
   writableEnded = false;
   /** Bytes that the kernel has not taken yet. */
   writableLength = 0;
@@ -52,6 +55,10 @@ export class LeanSocket implements PeerSocket {
   #paused = false;
   #readEnded = false;
   #corks = 0;
+  /** Bytes leave at the end of the turn, and then it is closed, if that was asked for meanwhile. */
+  #leaves = false;
+  #closesThen = false;
+  #descriptor: number | undefined;
   #held: Written[] = [];
   /** Called when everything written has left, or never will. */
   #emptied: (() => void)[] = [];
@@ -168,8 +175,10 @@ export class LeanSocket implements PeerSocket {
 
   #close(): void {
     this.#isOver = true;
+    this.#closesThen = this.#leaves;
+    if (this.#leaves) this.#handle.readStop();
+    else this.#handle.close(closed);
     this.#reading = false;
-    this.#handle.close(closed);
   }
 
   /** Node's own kind of socket takes this one's place: this one hears and writes nothing more. Its reads begin when it is listened to. */
@@ -179,6 +188,7 @@ export class LeanSocket implements PeerSocket {
     this.pause();
     this.#corks = 0;
     this.#uncorked();
+    if (this.#leaves) flushSends();
     this.#data = undefined;
     this.#listeners = [];
     this.#isOver = this.writableEnded = true;
@@ -197,8 +207,9 @@ export class LeanSocket implements PeerSocket {
 
   /** For the handle alone: what had to wait has left. */
   written(length: number, status: number): void {
-    if (status < 0) return void this.destroy();
-    this.#left(length);
+    if (status >= 0) return this.#left(length);
+    this.destroy();
+    this.sent();
   }
 
   #read(): void {
@@ -219,12 +230,39 @@ export class LeanSocket implements PeerSocket {
   }
 
   #write(bytes: Written): void {
+    if (this.#leaves) flushSends();
+    if (typeof bytes === 'string' && this.writableLength === 0) this.#leaves = sendWithTurn(this, this.#descriptor ??= this.fd, bytes);
+    if (!this.#leaves) this.#writeNow(bytes);
+  }
+
+  /** For the turn alone. */
+  sendNow(text: string): void {
+    this.#leaves = false;
+    this.#writeNow(text);
+    if (this.writableLength === 0) this.sent();
+    else if (this.#closesThen) setTimeout(() => this.sent(), farewell).unref();
+  }
+
+  sent(): void {
+    this.#leaves = false;
+    if (!this.#closesThen) return;
+    this.#closesThen = false;
+    this.#handle.close(closed);
+  }
+
+  lost(): void {
+    this.sent();
+    this.destroy();
+  }
+
+  #writeNow(bytes: Written): void {
     const sent = takeRequest();
     const status = typeof bytes === 'string' ? this.#handle.writeLatin1String(sent, bytes) : this.#handle.writeBuffer(sent, bytes);
     this.#sent(sent, status, bytes.length, bytes);
   }
 
   #gather(held: readonly Written[]): void {
+    if (this.#leaves) flushSends();
     const pieces = held.map((piece) => (typeof piece === 'string' ? Buffer.from(piece, 'latin1') : piece));
     const sent = takeRequest();
     this.#sent(sent, this.#handle.writev(sent, pieces, true), pieces.reduce((sum, { length }) => sum + length, 0), pieces);
@@ -252,6 +290,7 @@ export class LeanSocket implements PeerSocket {
   #left(length: number): void {
     this.writableLength -= length;
     if (this.writableLength > 0) return;
+    if (this.#closesThen) return this.sent();
     for (const left of this.#emptied.splice(0)) left();
     if (!this.writableNeedDrain || this.#isOver) return;
     this.writableNeedDrain = false;
