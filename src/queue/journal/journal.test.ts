@@ -490,3 +490,60 @@ test('files that are no good segments are passed over and removed', async (t) =>
   await accepted(next);
   next.leave();
 });
+
+/** A disk on which a write takes as long as is said; how each was written. */
+function timedDisk(): { options: Pick<JournalOptions, 'writev' | 'writevSync' | 'clock'>; ways: string[]; disk: { takes: number; code?: string } } {
+  const clock = new SampleClock();
+  let now = 0;
+  const ways: string[] = [];
+  const disk: { takes: number; code?: string } = { takes: 0.2 };
+  const written = (way: string): void => {
+    ways.push(way);
+    now += disk.takes;
+  };
+  return {
+    ways, disk,
+    options: {
+      clock: { now: () => now, after: (milliseconds, run) => clock.after(milliseconds, run) },
+      writev: (fd, buffers, position, done) => {
+        written('thread');
+        fs.writev(fd, buffers, position, done);
+      },
+      writevSync: (fd, buffers, position) => {
+        written('alone');
+        if (disk.code !== undefined) throw Object.assign(new Error(`${disk.code}: made up, writev`), { code: disk.code });
+        return fs.writevSync(fd, buffers, position);
+      },
+    },
+  };
+}
+
+test('a message that is alone on a quick disk is written without a thread', async (t) => {
+  const { options, ways, disk } = timedDisk();
+  const { journal } = await openStage(t, options);
+  const alone = async (): Promise<void> => journal.release(await accepted(journal));
+  for (let times = 0; times < 3; times++) await alone();
+  assert.deepEqual(ways.splice(0), ['thread', 'alone', 'alone'], 'nothing is known of the disk at first');
+  disk.takes = 5;
+  for (let times = 0; times < 3; times++) await alone();
+  assert.deepEqual(ways.splice(0), ['alone', 'thread', 'thread'], 'it has become slow');
+  disk.takes = 0.2;
+  for (let times = 0; times < 2; times++) await alone();
+  assert.deepEqual(ways.splice(0), ['thread', 'alone']);
+  const others = [send(journal)!, send(journal)!];
+  assert.deepEqual(await Promise.all(others.map(({ answer }) => answer)), [undefined, undefined]);
+  assert.deepEqual(ways.splice(0), ['thread'], 'two in one turn');
+  await accepted(journal);
+  assert.deepEqual(ways.splice(0), ['thread'], 'others are still on their way');
+});
+
+test('a message that is alone and cannot be written is refused, and nothing more goes into its segment', async (t) => {
+  const { options, disk } = timedDisk();
+  const { journal, warnings } = await openStage(t, options);
+  journal.release(await accepted(journal));
+  disk.code = 'EIO';
+  const { answer } = send(journal)!;
+  assert.equal((await answer)?.code, 'EIO');
+  assert.match(warnings.join('\n'), /no more messages go into this segment/);
+  assert.equal(journal.live, 0);
+});
