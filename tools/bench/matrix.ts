@@ -27,11 +27,13 @@ export const sides: readonly Side[] = ['postern', 'postfix'];
 const settling = 3000;
 const breath = 300;
 const tracedMessages = 1000;
-const longestWarmUp = 8000;
+/** Messages that come before those that count: at most so many, so many bytes, and so many times those that count. */
+const warmUp = { messages: 8000, bytes: 400 << 20, times: 4 };
 
-/** As much as a run, within bounds: a server runs for weeks, and what compiles itself while it runs must have had the time. */
+/** A server runs for weeks: what compiles itself while it runs must have had the time for that. What is compiled already needs a run. */
 function warmUpOf({ load, messages }: Workload, side: Side): Load {
-  return { ...load, messages: Math.min(messages[side], longestWarmUp) };
+  const enough = side === 'postern' ? messages.postern * warmUp.times : messages.postfix;
+  return { ...load, messages: Math.min(enough, warmUp.messages, Math.ceil(warmUp.bytes / load.size)) };
 }
 
 /** Both sides with the same lines in main.cf, up and warm. */
