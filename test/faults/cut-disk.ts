@@ -15,7 +15,7 @@ import { promisify } from 'node:util';
 
 export type FileSystem = 'ext4' | 'xfs';
 
-const megabytes = 320;
+const usualMegabytes = 320;
 /** Nothing of the file system's own accord: no early write-back of renamed files, commits only when asked for. */
 const options: Readonly<Record<FileSystem, string>> = { ext4: 'loop,noauto_da_alloc,commit=60', xfs: 'loop' };
 const run = promisify(execFile);
@@ -32,17 +32,19 @@ export function noCutDisk(): string | undefined {
 export class CutDisk {
   readonly fileSystem: FileSystem;
   readonly #base: string;
+  readonly #megabytes: number;
 
-  private constructor(fileSystem: FileSystem, base: string) {
+  private constructor(fileSystem: FileSystem, base: string, megabytes: number) {
     this.fileSystem = fileSystem;
     this.#base = base;
+    this.#megabytes = megabytes;
   }
 
-  static async create(fileSystem: FileSystem): Promise<CutDisk> {
+  static async create(fileSystem: FileSystem, megabytes = usualMegabytes): Promise<CutDisk> {
     const base = mkdtempSync(`${os.tmpdir()}/postern-disk-`);
     chmodSync(base, 0o755);
     for (const name of ['memory', 'platter', 'disk']) mkdirSync(`${base}/${name}`);
-    const disk = new CutDisk(fileSystem, base);
+    const disk = new CutDisk(fileSystem, base, megabytes);
     try {
       await disk.#make();
     } catch (error) {
@@ -59,6 +61,7 @@ export class CutDisk {
 
   async #make(): Promise<void> {
     const base = this.#base;
+    const megabytes = this.#megabytes;
     // Others may copy all mounts for a name space of their own: what is unmounted here is to be unmounted there too, or the disk stays busy.
     await tool('mount', '--bind', base, base);
     await tool('mount', '--make-shared', base);

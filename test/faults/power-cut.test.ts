@@ -39,7 +39,8 @@ class Stage {
 
   /** `ways`: out of Routes.recipients, relay and Maildir. What a program takes is not the mail system's to keep. */
   static async open(t: TestContext, kind: FileSystem, { mainCf = '', ways = [0, 1] }: { readonly mainCf?: string; readonly ways?: readonly number[] } = {}): Promise<Stage> {
-    const disk = await CutDisk.create(kind);
+    // All mail of all rounds stays there, in the Maildir and in the log.
+    const disk = await CutDisk.create(kind, 320 + 16 * cuts);
     const routes = await Routes.open({ below: disk.path, mainCf, sink: { wait: 15 } });
     t.after(async () => {
       if (!t.passed) t.diagnostic(routes.instance.lines(/warning|error|fatal|panic/).slice(-40).join('\n'));
