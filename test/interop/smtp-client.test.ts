@@ -81,6 +81,8 @@ smtp_tls_security_level = none\nsmtp_dns_support_level = disabled\nalias_maps =\
     const server = this.servers[at]!;
     const done = new RegExp(` ${queueId}: to=<.*@c${at}\\.test>.* status=`);
     await eventually(`c${at} is settled`, () => this.system.lines(done).length >= recipients.length);
+    // What comes behind the last reply is logged by nobody.
+    await eventually(`nobody talks to the server of c${at}`, () => server.guests === 0);
     const final = this.system.lines(done).map((line) => this.normal(line, at));
     const bounced = final.some((line) => line.includes('status=bounced')) && !rcpt.includes('NEVER');
     const report = bounced ? await eventually(`c${at} is reported`, () => this.sink.messages.find((text) => text.includes(`@c${at}.test`))) : '';

@@ -69,6 +69,11 @@ export class FakeServer {
     return (this.server.address() as net.AddressInfo).port;
   }
 
+  /** Clients that are connected now. */
+  get guests(): number {
+    return this.open.size;
+  }
+
   /** Say something now, to everybody who is connected. */
   tell(reply: string): void {
     for (const socket of this.open) this.say(socket, reply);
