@@ -43,10 +43,11 @@ function fill(directory: string): void {
   }
 }
 
-/** The most memory that a process has had, in kilobytes; undefined when it is gone. */
+/** The most memory that a process has had, in kilobytes; undefined when it is gone, or has none any more. */
 function peak(pid: number): number | undefined {
   try {
-    return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1]);
+    const found = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    return found === null ? undefined : Number(found[1]);
   } catch {
     return undefined;
   }
