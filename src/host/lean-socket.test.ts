@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
 import { test } from 'node:test';
-import { connectLean, fullSocket, LeanSocket, type PeerSocket } from './lean-socket.ts';
+import { connectLean } from './lean-connect.ts';
+import { fullSocket, LeanSocket, type PeerSocket } from './lean-socket.ts';
 import { sharedSocket, takeHandles } from './reading.ts';
 import { isTcpHandle, leanSockets } from './tcp-handle.ts';
 

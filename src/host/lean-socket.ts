@@ -1,6 +1,7 @@
 /**
  * TCP sockets without the machinery of Node's streams, for those who serve thousands of short sessions: the same handle, memory for
- * reads that is shared (reading.ts), writes that go straight to the kernel, and of the events of a net.Socket only what a pump hears.
+ * reads that is shared (reading.ts), writes that go straight to the kernel (short texts with the turn's others: turn-sends.ts), and of the
+ * events of a net.Socket only what a pump hears.
  *
  * It behaves as a net.Socket with `allowHalfOpen` does, as far as it goes: nothing is read before `data` is heard or while paused, what the
  * kernel does not take waits (`writableLength`) and leaves in order, `drain` tells when it has left, and `close` comes once, after
@@ -8,7 +9,6 @@
  * more (TLS); to end the lean one is to end that one then. Where Node is not as we know it (`leanSockets` is false), there are none.
  */
 import net from 'node:net';
-import { getSystemErrorName } from 'node:util';
 import { desk, sharedReads, taken } from './reading.ts';
 import { descriptorOf } from './sockets.ts';
 import { flushSends, sendWithTurn, type Sender } from './turn-sends.ts';
@@ -366,39 +366,4 @@ export function fullSocket(socket: PeerSocket): net.Socket {
 /** The number of its descriptor; -1 where Node does not show it. */
 export function peerDescriptor(socket: PeerSocket): number {
   return socket instanceof LeanSocket ? socket.fd : descriptorOf(socket as net.Socket) ?? -1;
-}
-
-export interface LeanConnect {
-  /** Stop trying: neither function is called then. */
-  cancel(): void;
-}
-
-/**
- * Connect to a numeric address. One of the two is called later, unless the attempt is cancelled. `failed` gets a positive error number and
- * its name ('ECONNREFUSED').
- */
-export function connectLean(address: string, port: number, connected: (socket: LeanSocket) => void, failed: (errno: number, code: string) => void): LeanConnect {
-  const handle = new node!.TCP(0);
-  let isOver = false;
-  const over = (then: () => void): void => {
-    if (isOver) return;
-    isOver = true;
-    then();
-  };
-  const close = (): void => handle.close(nothing);
-  const fail = (status: number): void => over(() => {
-    close();
-    failed(-status, getSystemErrorName(status));
-  });
-  const asked = new node!.TCPConnectWrap();
-  asked.oncomplete = (status) => {
-    if (status < 0) return fail(status);
-    over(() => {
-      handle.setNoDelay(true);
-      connected(new LeanSocket(handle));
-    });
-  };
-  const status = address.includes(':') ? handle.connect6(asked, address, port) : handle.connect(asked, address, port);
-  if (status < 0) queueMicrotask(() => fail(status));
-  return { cancel: () => over(close) };
 }

@@ -7,7 +7,8 @@
 import { constants } from 'node:os';
 import net from 'node:net';
 import { sharedReads } from '../host/reading.ts';
-import { connectLean, type PeerSocket } from '../host/lean-socket.ts';
+import { connectLean } from '../host/lean-connect.ts';
+import type { PeerSocket } from '../host/lean-socket.ts';
 import { leanSockets } from '../host/tcp-handle.ts';
 import { errnoText, errorText } from '../host/libc.ts';
 import type { Ticker } from './ticker.ts';
