@@ -12,7 +12,7 @@ import net from 'node:net';
 import { desk, sharedReads, taken } from './reading.ts';
 import { descriptorOf } from './sockets.ts';
 import { flushSends, sendWithTurn, type Sender } from './turn-sends.ts';
-import { giveRequest, node, takeRequest, waitsForKernel, type Ends, type Handle, type Owner, type WriteRequest } from './tcp-handle.ts';
+import { giveRequest, node, takeRequest, waitsForKernel, writeTo, type Ends, type Handle, type Owner, type WriteRequest } from './tcp-handle.ts';
 
 type Listener = (...values: any[]) => void;
 type Written = Buffer | string;
@@ -257,8 +257,7 @@ export class LeanSocket implements PeerSocket, Sender {
 
   #writeNow(bytes: Written): void {
     const sent = takeRequest();
-    const status = typeof bytes === 'string' ? this.#handle.writeLatin1String(sent, bytes) : this.#handle.writeBuffer(sent, bytes);
-    this.#sent(sent, status, bytes.length, bytes);
+    this.#sent(sent, writeTo(this.#handle, sent, bytes), bytes.length, bytes);
   }
 
   #gather(held: readonly Written[]): void {

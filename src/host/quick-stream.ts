@@ -5,7 +5,7 @@
  */
 import type net from 'node:net';
 import { getSystemErrorName } from 'node:util';
-import { giveRequest, node, takeRequest, waitsForKernel, type Handle } from './tcp-handle.ts';
+import { giveRequest, node, takeRequest, waitsForKernel, writeTo, type Handle } from './tcp-handle.ts';
 import { directly, type DirectReader } from './reading.ts';
 
 function quickHandle(socket: net.Socket): Handle | undefined {
@@ -25,7 +25,7 @@ export function writeNow(socket: net.Socket, bytes: Buffer | string): boolean {
     return false;
   }
   const sent = takeRequest();
-  const status = typeof bytes === 'string' ? handle.writeLatin1String(sent, bytes) : handle.writeBuffer(sent, bytes);
+  const status = writeTo(handle, sent, bytes);
   if (waitsForKernel(status)) {
     waits(socket, bytes.length);
     sent.kept = bytes;

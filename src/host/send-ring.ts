@@ -7,7 +7,7 @@
  */
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
-import { addressOf, bindNow, ffi, stableBuffer, type Native } from './libc.ts';
+import { addressOf, bindNow, check, closingOnError, ffi, stableBuffer, type Native } from './libc.ts';
 
 /** Sends of one submission; a power of two. */
 export const ringEntries = 64;
@@ -123,22 +123,19 @@ export class SendRing {
 function openRing(): Ring {
   const syscall = bindNow('int syscall(long number, uint32_t entries, void *params)');
   const given = stableBuffer(params.size);
-  const fd = syscall(setupCall, ringEntries, given) as number;
-  if (fd < 0) throw new Error('no ring');
-  if ((given.readUInt32LE(params.features) & singleMmap) === 0) {
-    closeSync(fd);
-    throw new Error('rings of another kind');
-  }
-  return mapRing(fd, given);
+  return closingOnError(check(syscall(setupCall, ringEntries, given) as number, 'io_uring_setup'), (fd) => {
+    if ((given.readUInt32LE(params.features) & singleMmap) === 0) throw new Error('rings of another kind');
+    return mapRing(fd, given);
+  });
 }
 
 function mapRing(fd: number, given: Buffer): Ring {
-  const mmap = bindNow('void *mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)');
+  const mmap = bindNow('int64_t mmap(void *address, size_t length, int protection, int flags, int fd, int64_t offset)');
   const entries = given.readUInt32LE(params.entries);
   const word = (part: number, number: number): number => given.readUInt32LE(part + number * 4) / 4;
   const map = (words: number, offset: bigint): Int32Array => {
-    const address = mmap(null, words * 4, protection, shared, fd, offset) as unknown;
-    return new Int32Array(ffi().view(address, words * 4));
+    const address = check(mmap(null, words * 4, protection, shared, fd, offset) as number | bigint, 'mmap');
+    return new Int32Array(ffi().view(BigInt(address), words * 4));
   };
   const array = word(params.queue, field.array);
   const answers = word(params.answers, field.answers);

@@ -83,6 +83,11 @@ export function giveRequest(request: WriteRequest): void {
   spare = request;
 }
 
+/** Write to a handle: bytes, or a byte string. */
+export function writeTo(handle: Handle, request: WriteRequest, bytes: Buffer | string): number {
+  return typeof bytes === 'string' ? handle.writeLatin1String(request, bytes) : handle.writeBuffer(request, bytes);
+}
+
 /** Has the kernel taken only a part of what was just written (with `status`), so that the request's end is still to come? */
 export function waitsForKernel(status: number): boolean {
   return status === 0 && node!.state[node!.atAsync] !== 0;

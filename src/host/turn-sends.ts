@@ -49,6 +49,7 @@ const turn = { flush: flushSends };
 
 function begin(): void {
   isTried = true;
+  process.on('exit', flushSends); // what was said is said, also by a process that ends in this turn
   ring = SendRing.open(ringEntries * longest);
 }
 

@@ -31,20 +31,16 @@ function due(): void {
 }
 
 function endTurn(): void {
-  isDue = false;
-  letLeave();
-  if (work.length === 0) return;
-  const all = work;
-  work = [];
-  // What is said meanwhile needs no immediate of its own.
-  isDue = true;
   try {
+    letLeave();
+    const all = work;
+    work = [];
     for (const run of all) run();
+    letLeave();
   } finally {
     isDue = false;
+    if (leaving.length + work.length > 0) due();
   }
-  letLeave();
-  if (work.length > 0) due();
 }
 
 function letLeave(): void {
@@ -52,5 +48,4 @@ function letLeave(): void {
   if (all.length === 0) return;
   leaving = [];
   for (const one of all) one.flush();
-  if (leaving.length > 0) due();
 }

@@ -148,8 +148,8 @@ export class Journal {
     if (batch === undefined) return;
     this.#flying = batch;
     this.#takeNotes(batch);
-    if (batch.length === 0) return this.#landed(batch, null, 0);
     this.#launched = this.#clock.now();
+    if (batch.length === 0) return this.#landed(batch, null, 0);
     if (this.#live === 1 && this.#took < quick && this.#writevSync !== undefined) this.#writeAlone(batch, this.#writevSync);
     else this.#writev(batch.segment.log, batch.buffers(), batch.start, (error, count) => this.#landed(batch, error, count));
   };
