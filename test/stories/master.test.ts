@@ -7,6 +7,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import test from 'node:test';
 import { eventually, freePort, Instance } from '../instance.ts';
+import { accepts } from '../ports.ts';
 
 const greeting = 'protocol\0trivial-rewrite-protocol\0\0';
 
@@ -129,7 +130,9 @@ test('reload under connections: nobody is refused, nobody is cut off, and the ne
     if (round === 5) instance.masterCf(row);
     instance.signal('SIGHUP');
     await eventually(`reload ${round}`, () => instance.lines(/: reload -- version/).length >= round && visits > before + 20);
-    if (round === 3) await visit(other);
+    if (round !== 3) continue;
+    await eventually('the new row serves', () => accepts(other));
+    await visit(other);
   }
   done = true;
   await Promise.all(visitors);
