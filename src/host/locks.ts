@@ -14,7 +14,6 @@ export type LockStrength = 'exclusive' | 'shared' | 'none';
 
 const { EAGAIN, EACCES } = constants.errno;
 const flock = bind('int flock(int fd, int operation)');
-const fcntlLock = bind('int fcntl(int fd, int command, void *lock)');
 
 const flockOperations = { shared: 1, exclusive: 2, none: 8 } as const;
 const flockNoWait = 4;
@@ -37,9 +36,14 @@ function wholeFile(strength: LockStrength): WholeFile {
   return lock;
 }
 
-function lockWholeFile(fd: number, command: number, strength: LockStrength): number {
+/** By its address: to find out where a buffer lies takes longer than the call. */
+function fcntlLock(fd: number, command: number, address: number): number {
   fcntlNow ??= bindNow('int fcntl(int fd, int command, uintptr_t lock)');
-  return fcntlNow(fd, command, wholeFile(strength).address) as number;
+  return fcntlNow(fd, command, address) as number;
+}
+
+function lockWholeFile(fd: number, command: number, strength: LockStrength): number {
+  return fcntlLock(fd, command, wholeFile(strength).address);
 }
 
 /** Take (or with 'none' give up) a lock now. False when someone else holds it; other trouble throws. */
@@ -52,18 +56,26 @@ export function tryLock(fd: number, style: LockStyle, strength: LockStrength): b
   throw systemError(style, errno);
 }
 
-const oneByte = Buffer.alloc(32);
+/** struct flock over one byte: of its 32-bit words the first is the type (from the start of the file), 2 and 3 the offset, 4 the length. */
+let oneByte: { readonly fields: Int32Array; readonly address: number } | undefined;
+
+function makeOneByte(): NonNullable<typeof oneByte> {
+  const bytes = stableBuffer(32);
+  const fields = new Int32Array(bytes.buffer, bytes.byteOffset, 8);
+  fields[4] = 1;
+  return { fields, address: Number(addressOf(bytes)) };
+}
 
 /**
  * A lock ('ofd') on one byte: of many things in one file each can be held by itself. Processes that open the file anew keep each
  * other out; within one open file the last word counts. False when someone else holds it; other trouble throws.
  */
 export function tryLockByte(fd: number, offset: number, strength: LockStrength): boolean {
-  oneByte.writeInt16LE(fcntlTypes[strength], 0);
-  oneByte.writeUInt32LE(offset % 2 ** 32, 8);
-  oneByte.writeUInt32LE(Math.floor(offset / 2 ** 32), 12);
-  oneByte.writeUInt32LE(1, 16);
-  if (fcntlLock(fd, setLock.ofd, oneByte) >= 0) return true;
+  const { fields, address } = oneByte ??= makeOneByte();
+  fields[0] = fcntlTypes[strength];
+  fields[2] = offset % 2 ** 32;
+  fields[3] = Math.floor(offset / 2 ** 32);
+  if (fcntlLock(fd, setLock.ofd, address) >= 0) return true;
   const errno = lastErrno();
   if (errno === EAGAIN || errno === EACCES) return false;
   throw systemError('ofd', errno);

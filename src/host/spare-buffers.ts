@@ -1,15 +1,16 @@
 /**
- * Large buffers that are used again. The system gives memory of this size in pages that are cleared one by one, and V8 looks through its
- * whole heap to find out what of it is no longer used: both take longer than what is done with the bytes.
+ * Buffers of a message's size that are used again. The system gives memory in pages that are cleared one by one, and V8 looks through its
+ * whole heap to find out what of it is no longer used: both take longer than what is done with the bytes of a large message, and those
+ * of small ones pile up until it looks.
  *
  * Sizes are powers of two; what is kept has a bound for the whole process. Whoever gives a buffer back must be sure that nobody
  * reads it, nor a part of it, any more. A buffer that is never given back is garbage like any other.
  */
-const smallest = 64 << 10;
+const smallest = 8 << 10;
 const largest = 4 << 20;
 /** Bytes that may lie here unused. */
 const keptLimit = 24 << 20;
-/** Milliseconds without large messages after which the system gets the memory back. */
+/** Milliseconds without messages after which the system gets the memory back. */
 const patience = 10_000;
 
 const spares = new Map<number, Buffer[]>();

@@ -152,15 +152,21 @@ export class JournalStore implements QueueStore, Residents {
     if (this.#listener === undefined) return false;
     this.#coming++;
     try {
-      return await this.#append(name, pieces, length, facts);
+      const resident = await this.#append(name, pieces, length, facts.recipients);
+      if (resident === undefined) return false;
+      this.#residents.add(resident);
+      const filed = this.#welcome(resident, facts.envelope);
+      if (filed !== undefined) await filed;
+      return true;
     } finally {
       if (--this.#coming === 0) for (const resolve of this.#allCome.splice(0)) resolve();
     }
   }
 
-  async #append(name: Reserved, pieces: readonly Buffer[], length: number, { recipients, envelope }: MessageFacts): Promise<boolean> {
+  /** Undefined: there is no room for it. */
+  #append(name: Reserved, pieces: readonly Buffer[], length: number, recipients: readonly number[]): Promise<Resident | undefined> {
     const { spare } = name.reservation as Lease;
-    const resident = await new Promise<Resident | undefined>((resolve, reject) => {
+    return new Promise<Resident | undefined>((resolve, reject) => {
       const place = this.#journal.append(
         { queueId: name.queueId, inode: name.reservation.inode, pieces, length, recipients },
         (trouble) => {
@@ -171,11 +177,6 @@ export class JournalStore implements QueueStore, Residents {
       );
       if (place === undefined) resolve(undefined);
     });
-    if (resident === undefined) return false;
-    this.#residents.add(resident);
-    const filed = this.#welcome(resident, envelope);
-    if (filed !== undefined) await filed;
-    return true;
   }
 
   /** Announce it soon; the queue manager may have gone while it was written. */

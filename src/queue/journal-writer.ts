@@ -16,17 +16,15 @@ export interface JournalDoor {
   file(name: Reserved): MessageWriter;
 }
 
-/** Pieces from here on have buffers that are used again. */
-const largePiece = 16 << 10;
+/** A part of the message, in memory that is used again. */
+interface Piece { readonly memory: Buffer; used: number }
 
 export class JournalWriter implements MessageWriter {
   readonly queueId: string;
   readonly arrival: TimeValue;
   readonly #door: JournalDoor;
   readonly #name: Reserved;
-  #pieces: Buffer[] = [];
-  /** Whose memory the large pieces are in. */
-  #borrowed: Buffer[] = [];
+  #pieces: Piece[] = [];
   #length = 0;
   #file: MessageWriter | undefined;
   #over = false;
@@ -53,29 +51,32 @@ export class JournalWriter implements MessageWriter {
   write(bytes: Buffer): void {
     if (this.#over) return;
     if (this.#file !== undefined) return this.#file.write(bytes);
-    this.#pieces.push(this.#copied(bytes));
+    const piece = this.#room(bytes.length);
+    piece.used += bytes.copy(piece.memory, piece.used);
     this.#length += bytes.length;
     if (this.#length > this.#door.sizeLimit) this.#becomeFile();
   }
 
-  #copied(bytes: Buffer): Buffer {
-    if (bytes.length < largePiece) return Buffer.from(bytes);
-    const memory = spareBuffer(bytes.length);
-    this.#borrowed.push(memory);
-    return memory.subarray(0, bytes.copy(memory));
+  /** Where so many bytes go. */
+  #room(length: number): Piece {
+    const last = this.#pieces.at(-1);
+    if (last !== undefined && last.used + length <= last.memory.length) return last;
+    const piece: Piece = { memory: spareBuffer(length), used: 0 };
+    this.#pieces.push(piece);
+    return piece;
   }
 
   /** The bytes are where they belong, or nowhere. */
   #forgetPieces(): void {
+    for (const { memory } of this.#pieces) giveBack(memory);
     this.#pieces = [];
-    for (const memory of this.#borrowed.splice(0)) giveBack(memory);
   }
 
   patch(offset: number, bytes: Buffer): void {
     if (this.#file !== undefined) return this.#file.patch(offset, bytes);
     if (offset < 0 || offset + bytes.length > this.#length) throw new Error(`patch at ${offset} is outside of what was written`);
     let start = 0;
-    for (const piece of this.#pieces) {
+    for (const piece of this.#bytes()) {
       if (offset < start + piece.length && offset + bytes.length > start) bytes.copy(piece, Math.max(offset - start, 0), Math.max(start - offset, 0));
       start += piece.length;
     }
@@ -92,7 +93,7 @@ export class JournalWriter implements MessageWriter {
   async commit(queue: 'incoming' | 'hold', facts?: MessageFacts): Promise<boolean> {
     if (this.#file === undefined && queue === 'incoming' && facts !== undefined) {
       // From here on the name belongs to the journal, or to nobody.
-      if (await this.#door.keep(this.#name, this.#pieces, this.#length, facts)) {
+      if (await this.#door.keep(this.#name, this.#bytes(), this.#length, facts)) {
         this.#over = true;
         this.#forgetPieces();
         return true;
@@ -105,16 +106,20 @@ export class JournalWriter implements MessageWriter {
   discard(): void {
     if (this.#over) return;
     this.#over = true;
-    this.#pieces = [];
+    this.#forgetPieces();
     if (this.#file !== undefined) this.#file.discard();
     else this.#name.reservation.release();
+  }
+
+  #bytes(): Buffer[] {
+    return this.#pieces.map(({ memory, used }) => memory.subarray(0, used));
   }
 
   #becomeFile(): MessageWriter {
     if (this.#file !== undefined) return this.#file;
     const file = this.#door.file(this.#name);
     this.#file = file;
-    for (const piece of this.#pieces) file.write(piece);
+    for (const piece of this.#bytes()) file.write(piece);
     this.#forgetPieces();
     return file;
   }

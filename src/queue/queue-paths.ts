@@ -33,19 +33,21 @@ export class QueuePaths {
 
   /** How many levels of subdirectories a queue has. */
   depth(queue: string): number {
-    let depth = this.#depths.get(queue);
-    if (depth === undefined) {
-      depth = this.#hashed.some((name) => sameIgnoringCase(name, queue)) ? this.#depth : 0;
-      this.#depths.set(queue, depth);
-    }
+    return this.#hashed.some((name) => sameIgnoringCase(name, queue)) ? this.#depth : 0;
+  }
+
+  /** Remembered for good names. */
+  #depthOf(queue: string): number {
+    if (queue === '' || queue.length > longestQueueName || !/^[0-9A-Za-z]+$/.test(queue)) throw new Error(`bad queue name: ${queue}`);
+    const depth = this.depth(queue);
+    this.#depths.set(queue, depth);
     return depth;
   }
 
   /** The directory of a queue id, with a slash at the end. */
   directory(queue: string, queueId: string): string {
-    if (queue === '' || queue.length > longestQueueName || !/^[0-9A-Za-z]+$/.test(queue)) throw new Error(`bad queue name: ${queue}`);
+    const depth = this.#depths.get(queue) ?? this.#depthOf(queue);
     if (!queueIdOk(queueId)) throw new Error(`bad queue id: ${queueId}`);
-    const depth = this.depth(queue);
     return depth === 0 ? `${this.root}${queue}/` : `${this.root}${queue}/${forest(hashText(queueId), depth)}`;
   }
 

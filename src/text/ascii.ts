@@ -64,17 +64,27 @@ export function lowerAscii(text: string): string {
 
 /** a-z to A-Z, nothing else. */
 export function upperAscii(text: string): string {
-  return text.replace(/[a-z]+/g, (small) => small.toUpperCase());
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code >= 97 && code <= 122) return isAscii(text) ? text.toUpperCase() : text.replace(/[a-z]+/g, (small) => small.toUpperCase());
+  }
+  return text;
+}
+
+function lowerCode(code: number): number {
+  return code >= 65 && code <= 90 ? code + 32 : code;
 }
 
 /** C strcasecmp() === 0. */
 export function sameIgnoringCase(one: string, other: string): boolean {
-  return one.length === other.length && (one === other || lowerAscii(one) === lowerAscii(other));
+  return one.length === other.length && startsIgnoringCase(one, other);
 }
 
 /** Does `text` begin with `prefix`, in whatever case? */
 export function startsIgnoringCase(text: string, prefix: string): boolean {
-  return text.length >= prefix.length && sameIgnoringCase(text.slice(0, prefix.length), prefix);
+  if (text.length < prefix.length) return false;
+  for (let at = 0; at < prefix.length; at++) if (lowerCode(text.charCodeAt(at)) !== lowerCode(prefix.charCodeAt(at))) return false;
+  return true;
 }
 
 /** Without white space (see isWhite) at both ends. */

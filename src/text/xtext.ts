@@ -20,11 +20,12 @@ export function encodeXtext(text: string, special = ''): string {
 
 /** Most addresses need no coding. */
 function isPlain(text: string, special: string): boolean {
+  const first = special === '' ? plus : special.charCodeAt(0);
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at);
-    if (code <= 32 || code >= 127 || code === plus) return false;
+    if (code <= 32 || code >= 127 || code === plus || code === first) return false;
   }
-  for (const char of special) if (text.includes(char)) return false;
+  for (let at = 1; at < special.length; at++) if (text.includes(special[at]!)) return false;
   return true;
 }
 

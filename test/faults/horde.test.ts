@@ -9,7 +9,6 @@ import { openFileLimit } from '../../src/host/process.ts';
 import { eventually } from '../instance.ts';
 import { descriptorsOf, Horde, processNamed, served, treeSize, type HordeKind } from './horde.ts';
 import { openScene, type HordeScene } from './horde-scene.ts';
-import { SmtpClient } from './smtp-client.ts';
 
 /** Of the messages of a client with mail to deliver. */
 const enough = 0.9;

@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test';
 import { eventually, freePort } from '../instance.ts';
 import { noOpenSmtpd, OpenSmtpd } from '../opensmtpd.ts';
 import { makePair, noOpenssl } from '../tls-scene.ts';
-import { arrivedThere, bodyOf, difficultBody, hand, Home, letter, tellTales } from './mail-peers.ts';
+import { arrivedThere, bodyOf, difficultBody, Home, letter, tellTales } from './mail-peers.ts';
 
 const skip = noOpenSmtpd || noOpenssl;
 const domain = 'opensmtpd.test';

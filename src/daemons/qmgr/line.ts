@@ -31,6 +31,8 @@ export class Line<T> {
     if (node === undefined) return undefined;
     this.#first = node.next;
     if (node.next === undefined) this.#last = undefined;
+    // Nothing that is done with may keep alive what is not.
+    node.next = undefined;
     this.#length--;
     return node.value;
   }

@@ -95,11 +95,14 @@ export class Track<T, M = unknown> {
     this.#number(job);
   }
 
-  #cut({ before, behind }: Job<T, M>): void {
+  #cut(job: Job<T, M>): void {
+    const { before, behind } = job;
     if (before === undefined) this.#first = behind;
     else before.behind = behind;
     if (behind === undefined) this.#last = before;
     else behind.before = before;
+    // One that is done with and has grown old would keep the next one alive, which would grow old by that, and so on.
+    job.before = job.behind = undefined;
   }
 
   /** A number between those of its neighbours; when there is none all get new ones, in the same order. */

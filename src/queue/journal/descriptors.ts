@@ -7,11 +7,16 @@ import { closeSync, constants, fstatSync, lstatSync, openSync } from 'node:fs';
 import { tryLockByte } from '../../host/locks.ts';
 import { QueueTrouble } from '../store.ts';
 import { journalDirectory } from './directory.ts';
+import { generationOf } from './segment.ts';
 
 export interface OpenSegment {
   readonly fd: number;
   readonly path: string;
+  /** As its name says; -1 where it says none. */
+  readonly generation: number;
   users: number;
+  /** When it was asked for last: counted, not timed. */
+  used: number;
   /** Not in the table any more. */
   dropped: boolean;
   /** How many readers hold the lock of a place. The lock itself belongs to the descriptor, which they share. */
@@ -19,19 +24,29 @@ export interface OpenSegment {
 }
 
 const kept = 8;
-/** In the order of their use. */
 const segments = new Map<string, OpenSegment>();
+let uses = 0;
 
 /** The segment at `root + name`, to be given back with `letGo`. */
 export function holdSegment(root: string, name: string): OpenSegment {
   const path = root + name;
-  let segment = segments.get(path);
-  if (segment === undefined) segment = openSegment(root, path);
-  else segments.delete(path);
-  segments.set(path, segment);
+  const segment = segments.get(path) ?? addSegment(root, path);
   segment.users++;
-  if (segments.size > kept) drop(segments.values().next().value!);
+  segment.used = ++uses;
   return segment;
+}
+
+function addSegment(root: string, path: string): OpenSegment {
+  const segment = openSegment(root, path);
+  if (segments.size >= kept) drop(leastUsed());
+  segments.set(path, segment);
+  return segment;
+}
+
+function leastUsed(): OpenSegment {
+  let least: OpenSegment | undefined;
+  for (const segment of segments.values()) if (least === undefined || segment.used < least.used) least = segment;
+  return least!;
 }
 
 export function letGo(segment: OpenSegment): void {
@@ -71,7 +86,7 @@ export function dropSegment(segment: OpenSegment): void {
 function openSegment(root: string, path: string): OpenSegment {
   if (!lstatSync(root + journalDirectory).isDirectory()) throw new QueueTrouble('ENOTDIR', `${root}${journalDirectory}: not a directory`);
   const fd = openSync(path, constants.O_RDWR | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  if (fstatSync(fd).isFile()) return { fd, path, users: 0, dropped: false, locks: new Map() };
+  if (fstatSync(fd).isFile()) return { fd, path, generation: generationOf(path.slice(path.lastIndexOf('/') + 1)) ?? -1, users: 0, used: 0, dropped: false, locks: new Map() };
   closeSync(fd);
   throw new QueueTrouble('EINVAL', `${path}: not a regular file`);
 }

@@ -73,12 +73,23 @@ test('many recipients are marked at once, and nobody else\'s mark is touched', a
 });
 
 test('marks that could not be written are not believed', async (t) => {
-  const { put, open } = await openStage(t, 1 << 20);
-  const reader = open(await put({ content: 'Subject: x\n\nhello\n', recipients: ['a@example.test', 'b@example.test', 'c@example.test'] }), { write: true });
+  const { root, put, open } = await openStage(t, 1 << 20);
+  const place = await put({ content: 'Subject: x\n\nhello\n', recipients: ['a@example.test', 'b@example.test', 'c@example.test'] });
+  const reader = open(place, { write: true });
   const offsets = reader.envelope().recipients.map(({ offset }) => offset);
-  reader.close();
-  assert.throws(() => reader.doneAll(offsets), { code: 'EBADF' });
+  fs.truncateSync(join(root, place.segment), 0);
+  assert.throws(() => reader.doneAll(offsets), { code: 'ESTALE' });
   assert.deepEqual(offsets.map((offset) => reader.isDone(offset)), [false, false, false]);
+});
+
+test('nothing is marked through a reader that was closed', async (t) => {
+  const { put, open } = await openStage(t, 1 << 20);
+  const place = await put({ content: 'Subject: x\n\nhello\n', recipients: ['a@example.test'] });
+  const reader = open(place, { write: true });
+  const { offset } = reader.envelope().recipients[0]!;
+  reader.close();
+  assert.throws(() => reader.done(offset), CorruptFile);
+  assert.equal(open(place).envelope().recipients[0]!.done, false);
 });
 
 test('a large message that was closed gives nothing, rather than what came into its memory since', async (t) => {
