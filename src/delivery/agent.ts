@@ -6,7 +6,7 @@
  * gone has been dealt with by someone else; one that is corrupt or locked stays where it is.
  */
 import type net from 'node:net';
-import { noDsn, type DeliveryReply, type DeliveryRequest } from '../ipc/deliver.ts';
+import { noDsn, type DeliveryReply, type DeliveryRequest, type Recipient } from '../ipc/deliver.ts';
 import { serveDeliveries, type Trunk } from '../ipc/deliver-serve.ts';
 import type { EndingSignal } from '../ipc/serve.ts';
 import type { Log } from '../log/log.ts';
@@ -128,33 +128,34 @@ export class Agent {
 
   #take(asked: Asked, limit: number): void {
     if (this.#asked >= limit) this.#line.push(asked);
-    else void this.#serve(asked);
+    else this.#serve(asked);
   }
 
-  async #serve({ request, number, trunk, session: { requests, log } }: Asked): Promise<void> {
+  #serve({ request, number, trunk, session: { requests, log } }: Asked): void {
     this.#asked++;
     const slot = requests?.take() ?? 0;
-    trunk.answer(number, await this.deliver(request, requests?.voice(slot) ?? log));
-    requests?.give(slot);
-    this.#asked--;
-    const next = this.#line.shift();
-    if (next !== undefined) void this.#serve(next);
+    // What came over a connection is nobody else's, and need not be copied.
+    if (request.times.agentHandoff <= 0) request.times.agentHandoff = this.#tools.clock.now() / 1000;
+    void this.deliver(request, requests?.voice(slot) ?? log).then((reply) => {
+      trunk.answer(number, reply);
+      requests?.give(slot);
+      this.#asked--;
+      const next = this.#line.shift();
+      if (next !== undefined) this.#serve(next);
+    });
   }
 
   /** Never rejects. */
-  async deliver(request: DeliveryRequest, log: Log): Promise<DeliveryReply> {
-    this.#underWay++;
-    const reply = await this.#deliver(request, log);
-    if (--this.#underWay === 0) for (const drained of this.#drained.splice(0)) drained();
-    return reply;
+  deliver(received: DeliveryRequest, log: Log): Promise<DeliveryReply> {
+    if (received.recipients.length === 0) log.warning(`${received.queueId}: no recipients in delivery request for destination ${received.nexthop}`);
+    const request = withHandoff(received, this.#tools.clock);
+    const file = this.#open(request, log);
+    return 'status' in file ? Promise.resolve(file) : this.#overFile(request, file, log);
   }
 
-  async #deliver(received: DeliveryRequest, log: Log): Promise<DeliveryReply> {
-    if (received.recipients.length === 0) log.warning(`${received.queueId}: no recipients in delivery request for destination ${received.nexthop}`);
-    const timed = withHandoff(received, this.#tools.clock);
-    const file = this.#open(timed, log);
-    if ('status' in file) return file;
-    const request = withoutDone(timed, file);
+  async #overFile(asked: DeliveryRequest, file: MessageReader, log: Log): Promise<DeliveryReply> {
+    this.#underWay++;
+    const request = withoutDone(asked, file);
     const outcome = new Outcome({ request, reports: new Reports(this.#reportTools, log), log, file, relay: this.#options.relay ?? this.#tools.row.service });
     try {
       if (request.recipients.length > 0) {
@@ -167,7 +168,9 @@ export class Agent {
     }
     if (!outcome.isComplete) await outcome.all('deferred', broken);
     file.close();
-    return outcome.reply();
+    const reply = outcome.reply();
+    if (--this.#underWay === 0) for (const drained of this.#drained.splice(0)) drained();
+    return reply;
   }
 
   #open(request: DeliveryRequest, log: Log): MessageReader | DeliveryReply {
@@ -214,9 +217,8 @@ function withHandoff(request: DeliveryRequest, clock: { now(): number }): Delive
 
 /** A request that is asked again, because the process that had it died, is not done again for those who have their mail. */
 function withoutDone(request: DeliveryRequest, file: MessageReader): DeliveryRequest {
-  const { recipients } = request;
-  if (!recipients.some(({ offset }) => file.isDone(offset))) return request;
-  return { ...request, recipients: recipients.filter(({ offset }) => !file.isDone(offset)) };
+  const isLeft = ({ offset }: Recipient): boolean => !file.isDone(offset);
+  return request.recipients.every(isLeft) ? request : { ...request, recipients: request.recipients.filter(isLeft) };
 }
 
 /**

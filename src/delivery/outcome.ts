@@ -116,14 +116,17 @@ export class Outcome {
   }
 
   #settle(recipient: Recipient, settled: MaybePromise<boolean>): MaybePromise<boolean> {
-    if (isPending(settled)) return settled.then((answer) => this.settle(recipient, answer));
-    return this.settle(recipient, settled);
+    return isPending(settled) ? this.#settleLater(recipient, settled) : this.settle(recipient, settled);
+  }
+
+  async #settleLater(recipient: Recipient, settled: Promise<boolean>): Promise<boolean> {
+    return this.settle(recipient, await settled);
   }
 
   // Offset 0 or -1: the recipient is not in this queue file (passed on by another agent, which marks it).
   #mark(recipient: Recipient): boolean {
     if (recipient.offset <= 0) return true;
-    if (this.#file.doneAll === undefined || this.request.recipients.length === 1) return this.#tried(() => this.#file.done(recipient.offset));
+    if (this.#file.doneAll === undefined || this.request.recipients.length === 1) return this.#done([recipient.offset]);
     if (this.#marks.length === 0) queueMicrotask(() => this.#markAll());
     this.#marks.push(recipient.offset);
     return true;
@@ -133,12 +136,13 @@ export class Outcome {
     const marks = this.#marks;
     if (marks.length === 0) return;
     this.#marks = [];
-    if (!this.#tried(() => this.#file.doneAll!(marks))) this.#status = -1;
+    if (!this.#done(marks)) this.#status = -1;
   }
 
-  #tried(mark: () => void): boolean {
+  #done(marks: readonly number[]): boolean {
     try {
-      mark();
+      if (marks.length === 1) this.#file.done(marks[0]!);
+      else this.#file.doneAll!(marks);
       return true;
     } catch (error) {
       this.#log.warning(`${this.request.queueId}: update queue file: ${(error as Error).message}`);

@@ -105,7 +105,12 @@ export class Reports {
   /** Delivered; or, for a probe, deliverable. */
   sent(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
     const final = this.#filtered(this.#checked('sent', '2', report));
-    return isPending(final) ? final.then((known) => this.#sent(message, recipient, known)) : this.#sent(message, recipient, final);
+    return isPending(final) ? this.#sentLater(message, recipient, final) : this.#sent(message, recipient, final);
+  }
+
+  // A function of its own: one that makes closures costs memory also when it makes none, and this is done for every recipient.
+  async #sentLater(message: ReportedMessage, recipient: Recipient, final: Promise<Report>): Promise<boolean> {
+    return this.#sent(message, recipient, await final);
   }
 
   /** Not now. Always false, but for a filter that makes it a bounce, and for probes. */
@@ -148,7 +153,11 @@ export class Reports {
     if (isTraceOnly(message.flags)) return this.#probed(message, recipient, { ...report, action: 'deliverable' }, probeStatus.ok);
     const full = report.action ? report : { ...report, action: 'delivered' };
     const recorded = this.#recordSuccess(message, recipient, full);
-    return isPending(recorded) ? recorded.then((ok) => this.#saySent(ok, message, recipient, full)) : this.#saySent(recorded, message, recipient, full);
+    return isPending(recorded) ? this.#saySentLater(recorded, message, recipient, full) : this.#saySent(recorded, message, recipient, full);
+  }
+
+  async #saySentLater(recorded: Promise<boolean>, message: ReportedMessage, recipient: Recipient, report: Report): Promise<boolean> {
+    return this.#saySent(await recorded, message, recipient, report);
   }
 
   #saySent(recorded: boolean, message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
@@ -165,8 +174,11 @@ export class Reports {
     const { flags } = message;
     const late = (flags & requestFlag.recordDelaySent) !== 0 && (recipient.dsnNotify === 0 || (recipient.dsnNotify & dsnNotify.delay) !== 0);
     const first = (flags & requestFlag.record) !== 0 || late ? this.trace(message, recipient, report) : true;
-    if ((recipient.dsnNotify & dsnNotify.success) === 0) return first;
-    return chain(first, (ok) => ok && this.trace(message, recipient, report));
+    return (recipient.dsnNotify & dsnNotify.success) === 0 ? first : this.#traceToo(first, message, recipient, report);
+  }
+
+  #traceToo(recorded: MaybePromise<boolean>, message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
+    return chain(recorded, (ok) => ok && this.trace(message, recipient, report));
   }
 
   #deferred(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
@@ -208,8 +220,7 @@ export class Reports {
   }
 
   #recordFailure(message: ReportedMessage, recipient: Recipient, report: Report, recorded: MaybePromise<boolean>): MaybePromise<boolean> {
-    if ((message.flags & requestFlag.record) === 0) return recorded;
-    return chain(recorded, (ok) => ok && this.trace(message, recipient, report));
+    return (message.flags & requestFlag.record) === 0 ? recorded : this.#traceToo(recorded, message, recipient, report);
   }
 
   #unrecorded(message: ReportedMessage, recipient: Recipient, report: Report): MaybePromise<boolean> {
@@ -300,7 +311,10 @@ export class Reports {
 
   #filtered(report: Report): MaybePromise<Report> {
     const { statusFilter } = this.#tools;
-    if (statusFilter === undefined) return report;
+    return statusFilter === undefined ? report : this.#askFilter(statusFilter, report);
+  }
+
+  #askFilter(statusFilter: NonNullable<ReportTools['statusFilter']>, report: Report): MaybePromise<Report> {
     try {
       const found = statusFilter.find(`${report.dsn} ${report.text}`);
       if (isPending(found)) return found.then((text) => this.#replaced(statusFilter.title, report, text), () => report);

@@ -24,23 +24,29 @@ export interface Kept {
   readonly bestMx: boolean;
 }
 
+/** What is remembered about it here. */
+interface Held {
+  readonly kept: Kept;
+  /** When it is left, milliseconds of the ticker; undefined: it is busy. */
+  due: number | undefined;
+}
+
 export class ConnectionCache {
   private readonly ticker: Ticker;
-  private readonly seconds: number;
-  /** When each idle connection is left; the first of them soonest. */
-  private readonly idle = new Map<Connection, number>();
-  private readonly known = new Map<Connection, Kept>();
-  private readonly byKey = new Map<string, Kept[]>();
+  private readonly patience: number;
+  private readonly known = new Map<Connection, Held>();
+  private readonly byKey = new Map<string, Held[]>();
+  private idle = 0;
   private timer: { cancel(): void } | undefined;
 
   constructor(ticker: Ticker, seconds: number) {
     this.ticker = ticker;
-    this.seconds = seconds;
+    this.patience = seconds * 1000;
   }
 
   /** Idle connections. */
   get size(): number {
-    return this.idle.size;
+    return this.idle;
   }
 
   /**
@@ -50,57 +56,65 @@ export class ConnectionCache {
   take(key: string): Kept | undefined {
     const all = this.byKey.get(key);
     if (all === undefined) return undefined;
-    let found: Kept | undefined;
+    let found: Held | undefined;
     for (let at = all.length - 1; at >= 0; at--) {
-      const kept = all[at]!;
-      if (kept.connection.room > 0) return kept;
-      if (found === undefined && kept.connection.usable && this.idle.has(kept.connection)) found = kept;
+      const held = all[at]!;
+      const { connection } = held.kept;
+      if (connection.room > 0) return held.kept;
+      if (found === undefined && held.due !== undefined && connection.usable) found = held;
     }
-    if (found !== undefined) this.idle.delete(found.connection);
-    if (this.idle.size === 0) this.disarm();
-    return found;
+    if (found !== undefined) this.rouse(found);
+    return found?.kept;
   }
 
   /** It is nobody's now. */
   keep(kept: Kept): void {
     const { connection } = kept;
-    if (this.idle.size >= idleLimit) {
+    if (this.idle >= idleLimit) {
       this.forget(connection);
       return connection.quit();
     }
-    this.register(kept);
-    this.idle.delete(connection);
-    this.idle.set(connection, this.ticker.monotonic() + this.seconds * 1000);
-    this.arm();
+    const held = this.register(kept);
+    if (held.due === undefined) this.idle++;
+    held.due = this.ticker.monotonic() + this.patience;
+    this.timer ??= this.ticker.after(this.patience, () => this.expire(), true);
   }
 
   /** Leave all servers. */
   close(): void {
-    for (const connection of [...this.idle.keys()]) this.leave(connection);
+    this.timer?.cancel();
+    this.timer = undefined;
+    for (const { kept, due } of [...this.known.values()]) if (due !== undefined) this.leave(kept.connection);
   }
 
-  private register(kept: Kept): void {
+  private rouse(held: Held): void {
+    if (held.due !== undefined) this.idle--;
+    held.due = undefined;
+  }
+
+  private register(kept: Kept): Held {
     const { connection, keys } = kept;
     const before = this.known.get(connection);
-    if (before !== undefined && before.keys.destination === keys.destination && before.keys.endpoint === keys.endpoint) return;
+    if (before !== undefined && before.kept.keys.destination === keys.destination && before.kept.keys.endpoint === keys.endpoint) return before;
     if (before !== undefined) this.forget(connection);
-    this.known.set(connection, kept);
+    const held: Held = { kept, due: undefined };
+    this.known.set(connection, held);
     for (const key of namesOf(keys)) {
       const same = this.byKey.get(key);
-      if (same === undefined) this.byKey.set(key, [kept]);
-      else same.push(kept);
+      if (same === undefined) this.byKey.set(key, [held]);
+      else same.push(held);
     }
     connection.onGone = () => this.forget(connection);
+    return held;
   }
 
   private forget(connection: Connection): void {
-    const kept = this.known.get(connection);
-    if (kept === undefined) return;
+    const held = this.known.get(connection);
+    if (held === undefined) return;
     this.known.delete(connection);
-    this.idle.delete(connection);
-    if (this.idle.size === 0) this.disarm();
-    for (const key of namesOf(kept.keys)) {
-      const rest = this.byKey.get(key)!.filter((each) => each !== kept);
+    this.rouse(held);
+    for (const key of namesOf(held.kept.keys)) {
+      const rest = this.byKey.get(key)!.filter((each) => each !== held);
       if (rest.length === 0) this.byKey.delete(key);
       else this.byKey.set(key, rest);
     }
@@ -111,26 +125,15 @@ export class ConnectionCache {
     connection.quit();
   }
 
-  private arm(): void {
-    if (this.timer !== undefined) return;
-    const [due] = this.idle.values();
-    if (due === undefined) return;
-    this.timer = this.ticker.after(Math.max(due - this.ticker.monotonic(), 0), () => this.expire(), true);
-  }
-
-  private disarm(): void {
-    this.timer?.cancel();
-    this.timer = undefined;
-  }
-
+  // A timer that is early is cheaper than one that is made anew for every message: it looks again when it fires.
   private expire(): void {
-    this.timer = undefined;
     const now = this.ticker.monotonic();
-    for (const [connection, due] of this.idle) {
-      if (due > now) break;
-      this.leave(connection);
+    let next = Number.POSITIVE_INFINITY;
+    for (const { kept, due } of [...this.known.values()]) {
+      if (due !== undefined && due <= now) this.leave(kept.connection);
+      else if (due !== undefined) next = Math.min(next, due);
     }
-    this.arm();
+    this.timer = next === Number.POSITIVE_INFINITY ? undefined : this.ticker.after(next - now, () => this.expire(), true);
   }
 }
 

@@ -185,7 +185,7 @@ export class Connection {
 
   /** Begin the first, when its turn has come. `behind`: the server was busy with us just now, and need not be asked whether it still listens. */
   private proceed(behind: boolean): void {
-    const [load] = this.loads;
+    const load = this.loads[0];
     if (load === undefined || load.begun || !this.ready) return;
     this.ready = false;
     this.machine.deliver(load.transaction, behind);
@@ -194,7 +194,7 @@ export class Connection {
 
   /** Begin the second, behind the dot of the first. */
   private follow(): void {
-    const [, load] = this.loads;
+    const load = this.loads[1];
     if (load === undefined || load.begun || !this.machine.deliverBehind(load.transaction)) return;
     this.begin(load);
   }
@@ -233,7 +233,7 @@ export class Connection {
   }
 
   private perform(step: Exclude<ClientStep, { kind: 'send' }>): MaybePromise<void> {
-    const [load] = this.loads;
+    const load = this.loads[0];
     switch (step.kind) {
       case 'log': return (load?.log ?? this.log)[step.severity](step.text);
       case 'start-tls': return this.startTls();

@@ -9,13 +9,14 @@ import type { Delivery } from '../../delivery/agent.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
 import type { DeliveryRequest, Recipient } from '../../ipc/deliver.ts';
 import type { HostAddress } from '../../network/destination.ts';
+import type { BadNexthop } from '../../network/nexthop.ts';
 import type { Failure, Peer } from '../../protocol/smtp-client/steps.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
-import type { Connection, Content, Ending } from './connection.ts';
+import type { Connection, Ending } from './connection.ts';
 import type { Kept } from './connection-cache.ts';
-import { changed } from './downgrade.ts';
+import { contentOf } from './content.ts';
 import { addedHeaders } from './headers.ts';
-import type { Hops, Site } from './hops.ts';
+import type { Hops, Route, Site } from './hops.ts';
 import { Ledger } from './ledger.ts';
 import type { LoginCase, Logins } from './login.ts';
 import type { Notices } from './notices.ts';
@@ -34,7 +35,7 @@ export interface ErrandTools {
   readonly clock: { now(): number };
   /** Absent: no postmaster wants to know. */
   readonly notices: Notices | undefined;
-  readonly passOn: (transport: string, recipient: Recipient) => Promise<boolean>;
+  readonly passOn: (transport: string, recipient: Recipient, delivery: Delivery) => Promise<boolean>;
 }
 
 /** What holds while one server is tried. */
@@ -89,20 +90,20 @@ export class Errand {
   }
 
   /** Over the network: a list of destinations, then the fallback relays. */
-  async overInet(nexthop: string): Promise<void> {
-    const { settings } = this.tools;
-    if (!settings.destination.ipv4 && !settings.destination.ipv6) {
-      this.ledger.blame({ status: '4.4.4', reason: 'all network protocols are disabled' });
-      return this.ledger.settleRest();
-    }
-    const { named, all } = this.tools.hops.route(nexthop);
-    let last = -1;
-    for (let number = 0; number < all.length && this.ledger.left.length > 0 && !this.finalNexthop; number++) {
-      last = number;
-      this.finalNexthop = number === all.length - 1;
-      await this.toSite(all[number]!, number === 0);
-    }
-    if (this.ledger.left.length > 0) await this.settle(last >= named.length, named[0] ?? '');
+  overInet(nexthop: string): MaybePromise<void> {
+    const { settings, hops } = this.tools;
+    if (settings.destination.ipv4 || settings.destination.ipv6) return this.overSites(hops.route(nexthop), 0);
+    this.ledger.blame({ status: '4.4.4', reason: 'all network protocols are disabled' });
+    return this.ledger.settleRest();
+  }
+
+  /** From this destination on. */
+  private overSites(route: Route, number: number): MaybePromise<void> {
+    const { named, all } = route;
+    if (this.ledger.left.length === 0) return undefined;
+    if (number === all.length || this.finalNexthop) return this.settle(number > named.length, named[0] ?? '');
+    this.finalNexthop = number === all.length - 1;
+    return chain(this.toSite(all[number]!, number === 0), () => this.overSites(route, number + 1));
   }
 
   /** Nothing is left to be tried. */
@@ -111,7 +112,7 @@ export class Errand {
     const smtp = settings.program === 'smtp';
     if (atFallback) ledger.excuse('smtp_fallback_relay');
     else if (smtp && firstSite === settings.relayhost) ledger.excuse('relayhost');
-    else if (smtp && settings.bestMxTransport !== '' && loops(ledger.why)) await ledger.passRest((recipient) => passOn(settings.bestMxTransport, recipient));
+    else if (smtp && settings.bestMxTransport !== '' && loops(ledger.why)) await ledger.passRest((recipient) => passOn(settings.bestMxTransport, recipient, this.delivery));
     await ledger.settleRest();
   }
 
@@ -145,10 +146,12 @@ export class Errand {
     else await this.fresh({ connection: opened.connection, bestMx: false, address: path, endpoint, plan }, () => {});
   }
 
-  private async toSite(text: string, first: boolean): Promise<void> {
+  private toSite(text: string, first: boolean): MaybePromise<void> {
     this.destination = text;
-    const found = this.tools.hops.find(text, this.delivery.log);
-    const site = isPending(found) ? await found : found;
+    return chain(this.tools.hops.find(text, this.delivery.log), (site) => this.siteFound(site, first));
+  }
+
+  private siteFound(site: Site | BadNexthop, first: boolean): MaybePromise<void> {
     this.ledger.why = undefined;
     if ('trouble' in site) {
       this.delivery.log.warning(site.trouble);
@@ -157,34 +160,41 @@ export class Errand {
     this.plans.adviseOn(site.port);
     if (site.why) this.ledger.blame(site.why);
     if (site.selfIsMx || (site.addresses.length === 0 && loops(site.why))) this.finalNexthop = true;
-    if (site.addresses.length === 0) return;
-    const begun = this.plans.begin(site.host);
-    if (isPending(begun)) await begun;
-    const policy = first ? this.cachePolicy(site.host, text) : undefined;
-    if (isPending(policy)) await policy;
-    const rest = this.wishes.load ? await this.overKept(site) : { addresses: site.addresses, count: 0 };
+    if (site.addresses.length === 0) return undefined;
+    const begun = chain(this.plans.begin(site.host), () => (first ? this.cachePolicy(site.host, site.text) : undefined));
+    return isPending(begun) ? begun.then(() => this.overSite(site)) : this.overSite(site);
+  }
+
+  private overSite(site: Site): MaybePromise<void> {
+    const all: Rest = { addresses: site.addresses, count: 0 };
+    if (!this.wishes.load || this.destinationKey === '') return this.overServers(site, all);
+    // The log says what was asked for with this server; for a connection found under the destination's name nothing was.
+    return chain(this.tryKept(this.destinationKey, all, undefined), (rest) => (this.ledger.left.length > 0 ? this.overServers(site, rest) : undefined));
+  }
+
+  private async overServers(site: Site, all: Rest): Promise<void> {
+    const rest = this.wishes.load ? await this.overKept(site, all) : all;
     if (this.ledger.left.length > 0) await this.overFresh(site, rest);
   }
 
   // ---- connections that are open already
 
   /** Returns what is left to be tried, and how many servers had their turn. */
-  private async overKept(site: Site): Promise<Rest> {
-    let rest: Rest = { addresses: site.addresses, count: 0 };
-    // The log says what was asked for with this server; for a connection found under the destination's name nothing was.
-    if (this.destinationKey !== '') rest = await this.tryKept(this.destinationKey, rest, undefined);
+  private async overKept(site: Site, all: Rest): Promise<Rest> {
+    let rest = all;
     const best = site.addresses[0]!.preference;
-    if (this.ledger.left.length === 0) return rest;
     for (const each of site.addresses) {
       if (this.ledger.left.length === 0 || each.preference !== best || !rest.addresses.includes(each)) continue;
       const planned = this.plans.of(each, site);
       const plan = isPending(planned) ? await planned : planned;
-      if (plan) rest = await this.tryKept(this.endpointKey(each, site, plan), rest, plan);
+      if (!plan) continue;
+      const tried = this.tryKept(this.endpointKey(each, site, plan), rest, plan);
+      rest = isPending(tried) ? await tried : tried;
     }
     return rest;
   }
 
-  private async tryKept(key: string, rest: Rest, plan: TlsPlan | undefined): Promise<Rest> {
+  private tryKept(key: string, rest: Rest, plan: TlsPlan | undefined): MaybePromise<Rest> {
     const kept = this.tools.hops.cache.take(key);
     if (!kept) return rest;
     const count = rest.count + 1;
@@ -192,12 +202,14 @@ export class Errand {
     const exhausted = count === sessionLimit || count === addressLimit;
     const addresses = exhausted ? [] : rest.addresses.filter(({ address }) => address !== kept.address);
     this.ledger.finalServer = this.finalNexthop && addresses.length === 0;
-    if ((await this.reuse(kept, plan)) !== 'stale') return { addresses, count };
-    this.ledger.finalServer = false;
-    return rest;
+    return this.reuse(kept, plan).then((ending) => {
+      if (ending !== 'stale') return { addresses, count };
+      this.ledger.finalServer = false;
+      return rest;
+    });
   }
 
-  private async reuse({ connection, bestMx, address, keys: { endpoint } }: Kept, plan: TlsPlan | undefined): Promise<Ending> {
+  private reuse({ connection, bestMx, address, keys: { endpoint } }: Kept, plan: TlsPlan | undefined): Promise<Ending> {
     this.ledger.tls = this.plans.status(plan);
     this.plans.reused(connection);
     return this.transfer({ connection, bestMx, address, endpoint, plan });
@@ -208,12 +220,14 @@ export class Errand {
   private async overFresh(site: Site, { addresses, count }: Rest): Promise<void> {
     const { settings } = this.tools;
     const walk: Walk = { tried: count, sessions: count, last: false };
-    for (const [at, to] of addresses.entries()) {
-      if (this.ledger.left.length === 0 || walk.last) break;
+    for (let at = 0; at < addresses.length && this.ledger.left.length > 0 && !walk.last; at++) {
+      const to = addresses[at]!;
       walk.last = ++walk.tried === settings.addressLimit || at === addresses.length - 1;
       const planned = this.plans.of(to, site);
       const plan = isPending(planned) ? await planned : planned;
-      if (!plan || (await this.overKeptBackup(to, site, walk, plan))) continue;
+      if (!plan) continue;
+      const kept = this.keptBackup(to, site, plan);
+      if (kept && (await this.overKeptBackup(kept, walk, plan))) continue;
       // A server that cannot do TLS in spite of what it says gets the mail without, where that is allowed.
       if ((await this.overNew(to, site, walk, plan)) === 'retry without TLS') {
         if (this.ledger.wasLost) walk.sessions--;
@@ -222,10 +236,13 @@ export class Errand {
     }
   }
 
-  /** True: a connection to this less preferred server was there, and has had its turn. */
-  private async overKeptBackup(to: HostAddress, site: Site, walk: Walk, plan: TlsPlan): Promise<boolean> {
-    const kept = this.wishes.load && to.preference !== site.addresses[0]!.preference ? this.tools.hops.cache.take(this.endpointKey(to, site, plan)) : undefined;
-    if (!kept) return false;
+  /** A connection to this less preferred server that is open already. */
+  private keptBackup(to: HostAddress, site: Site, plan: TlsPlan): Kept | undefined {
+    return this.wishes.load && to.preference !== site.addresses[0]!.preference ? this.tools.hops.cache.take(this.endpointKey(to, site, plan)) : undefined;
+  }
+
+  /** True: it has had its turn. */
+  private async overKeptBackup(kept: Kept, walk: Walk, plan: TlsPlan): Promise<boolean> {
     const before = { ...walk };
     this.beginSession(walk);
     if ((await this.reuse(kept, plan)) !== 'stale') return true;
@@ -245,7 +262,8 @@ export class Errand {
     const bestMx = to.preference === site.addresses[0]!.preference;
     const asked = hops.options(to, site, bestMx, plan, request.nexthop);
     const message = { queueId: request.queueId, age: this.tools.clock.now() / 1000 - request.times.incomingArrival };
-    const options = await hops.withPix(isPending(asked) ? await asked : asked, message);
+    const fitted = hops.withPix(isPending(asked) ? await asked : asked, message);
+    const options = isPending(fitted) ? await fitted : fitted;
     this.ledger.tls = this.plans.status(plan);
     const opened = await hops.openInet(to, site, options, log, this.plans.secure(plan, options.peer, site.host));
     if ('why' in opened) {
@@ -255,7 +273,7 @@ export class Errand {
     }
     this.plans.opened(plan, opened.connection);
     this.ledger.finalServer = this.finalNexthop && walk.last;
-    return this.fresh({ connection: opened.connection, bestMx, address: to.address, endpoint: this.endpointKey(to, site, plan), plan }, () => this.beginSession(walk));
+    return await this.fresh({ connection: opened.connection, bestMx, address: to.address, endpoint: this.endpointKey(to, site, plan), plan }, () => this.beginSession(walk));
   }
 
   private async fresh(turn: Turn & { readonly plan: TlsPlan }, begin: () => void): Promise<'over' | 'retry without TLS'> {
@@ -317,22 +335,27 @@ export class Errand {
   }
 
   /** The message, over a connection that is ready for it. */
-  private async transfer(turn: Turn): Promise<Ending> {
+  private transfer(turn: Turn): Promise<Ending> {
+    const { delivery: { request }, ledger, tools: { settings, rewriting } } = this;
+    if (rewriting === undefined) return this.handOver(turn, request, addedHeaders(settings, request), ledger.left);
+    return this.rewritten(turn.connection, rewriting).then((found) =>
+      (found === 'failed' ? 'broken' : this.handOver(turn, found.request, found.headers, found.request.recipients)));
+  }
+
+  /** `shown`: the request as the server is to see it. */
+  private handOver(turn: Turn, shown: DeliveryRequest, headers: string, recipients: readonly Recipient[]): Promise<Ending> {
     const { connection } = turn;
-    const { delivery: { request, log }, ledger, tools: { settings, rewriting } } = this;
-    const convert = settings.convertMime && !connection.offersEightBit && request.encoding !== '7bit';
-    const rewritten = rewriting && await this.rewritten(connection, rewriting);
-    if (rewritten === 'failed') return 'broken';
-    const { request: shown, headers } = rewritten ?? { request, headers: addedHeaders(settings, request) };
+    const { ledger, tools: { settings } } = this;
+    const converted = settings.convertMime && !connection.offersEightBit && shown.encoding !== '7bit';
     const keep = this.wishes.store && connection.isKeepable;
-    const recipients = rewriting === undefined ? ledger.left : shown.recipients;
-    const transaction = transactionOf(shown, recipients, settings, { keep, converted: convert, requireTls: connection.options.requireTls !== undefined, dsn: connection.offersDsn });
-    const ending = await connection.exchange(transaction, this.content(convert, headers), ledger.round(connection), log);
-    this.tellPostmaster(connection);
-    if (ending === 'orderly') ledger.complete = true;
-    if (ending !== 'stale') this.keep(turn);
-    ledger.turnOver();
-    return ending;
+    const transaction = transactionOf(shown, recipients, settings, { keep, converted, requireTls: connection.options.requireTls !== undefined, dsn: connection.offersDsn });
+    return connection.exchange(transaction, contentOf(this.delivery, this.tools, headers, converted), ledger.round(connection), this.delivery.log).then((ending) => {
+      this.tellPostmaster(connection);
+      if (ending === 'orderly') ledger.complete = true;
+      if (ending !== 'stale') this.keep(turn);
+      ledger.turnOver();
+      return ending;
+    });
   }
 
   /** Nobody waits for it. */
@@ -357,19 +380,6 @@ export class Errand {
       ledger.turnOver();
       return 'failed';
     }
-  }
-
-  private content(convert: boolean, headers: string): Content {
-    const { settings, rewriting } = this.tools;
-    const { delivery } = this;
-    const hooks = rewriting?.content(delivery.request.queueId, delivery.log);
-    if (headers === '' && !convert && hooks === undefined) return { whole: () => delivery.contentNow('\r\n'), pieces: delivery.content, wire: () => delivery.contentWire() };
-    return {
-      pieces: () => {
-        const content = headers === '' ? delivery.content() : withFront(headers, delivery.content());
-        return convert || hooks ? changed(content, settings.mimeLimits, { downgrade: convert, ...(hooks && { hooks }) }) : content;
-      },
-    };
   }
 
   // The first good connection is also kept under the destination's name: so the next request need not try dead servers again.
@@ -404,9 +414,4 @@ export class Errand {
 
 function loops(why: { readonly status: string } | undefined): boolean {
   return why !== undefined && /^[45]\.4\.6$/.test(why.status);
-}
-
-async function* withFront(front: string, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield Buffer.from(front, 'latin1');
-  yield* content;
 }

@@ -123,10 +123,10 @@ export class Hops {
   }
 
   /** With what the message at hand needs should the server be behind a PIX. `age`: seconds since the message came. */
-  async withPix(options: ClientOptions, message: { readonly queueId: string; readonly age: number }): Promise<ClientOptions> {
+  withPix(options: ClientOptions, message: { readonly queueId: string; readonly age: number }): MaybePromise<ClientOptions> {
     const { settings: { pix } } = this.tools;
-    const words = (pix.maps === '' ? undefined : await this.tools.pix(options.peer.address)) ?? pix.words;
-    return { ...options, queueId: message.queueId, pix: pixWorkarounds(words, pix, message.age) };
+    const fitted = (words = pix.words): ClientOptions => ({ ...options, queueId: message.queueId, pix: () => pixWorkarounds(words, pix, message.age) });
+    return pix.maps === '' ? fitted() : this.tools.pix(options.peer.address).then(fitted);
   }
 
   unixOptions(path: string, tls: TlsPlan): MaybePromise<ClientOptions> {
@@ -143,13 +143,12 @@ export class Hops {
     });
   }
 
-  async openInet(to: HostAddress, site: Site, options: ClientOptions, log: Log, secure: Secure): Promise<Opened> {
+  openInet(to: HostAddress, site: Site, options: ClientOptions, log: Log, secure: Secure): Promise<Opened> {
     const { settings: { bind, connectTimeout }, ticker } = this.tools;
-    const connected = await connectPeer(to.address, to.port || site.port, {
+    return connectPeer(to.address, to.port || site.port, {
       ticker, timeout: connectTimeout, bindAddress: bind[to.family], bindEnforce: bind.enforce,
       warn: (text) => log.warning(`smtp_connect_addr: ${text}`),
-    });
-    return this.opened(connected, options, log, secure);
+    }).then((connected) => this.opened(connected, options, log, secure));
   }
 
   async openUnix(path: string, options: ClientOptions, log: Log, secure: Secure): Promise<Opened> {

@@ -67,20 +67,22 @@ export class Ledger {
       action: dialect === 'lmtp' && this.settings.flags.final && !offersDsn ? 'delivered' : 'relayed',
       times: this.times(), reuseCount, tls: this.tls,
     };
-    const pending: Promise<unknown>[] = [];
+    let pending: Promise<unknown>[] | undefined;
     for (const recipient of recipients) {
       const reported = this.reportSent(recipient, offersDsn ? withoutSuccessReport(recipient) : recipient, report);
-      if (isPending(reported)) pending.push(reported);
+      if (isPending(reported)) (pending ??= []).push(reported);
     }
     this.drop(recipients);
-    if (pending.length > 0) return Promise.all(pending).then(() => {});
-    return undefined;
+    return pending && Promise.all(pending).then(() => {});
   }
 
   // The Outcome marks the recipient that it was asked about; the report may concern a copy with other wishes.
   private reportSent(original: Recipient, shown: Recipient, report: Report): MaybePromise<unknown> {
+    return original === shown ? this.delivery.outcome.sent(original, report) : this.reportCopy(original, shown, report);
+  }
+
+  private reportCopy(original: Recipient, shown: Recipient, report: Report): MaybePromise<unknown> {
     const { outcome, request } = this.delivery;
-    if (original === shown) return outcome.sent(original, report);
     return chain(outcome.reports.sent(request, shown, report), (settled) => outcome.settle(original, settled));
   }
 
@@ -123,7 +125,8 @@ export class Ledger {
   }
 
   private times(): Times {
-    return { ...this.delivery.request.times, connectionDone: this.connectionDone, deliveryDone: this.clock.now() / 1000 };
+    const { incomingArrival, activeArrival, agentHandoff } = this.delivery.request.times;
+    return { incomingArrival, activeArrival, agentHandoff, connectionDone: this.connectionDone, deliveryDone: this.clock.now() / 1000 };
   }
 
   private drop(recipients: readonly Recipient[]): void {

@@ -10,6 +10,7 @@ import { DeliveredTo } from '../../delivery/delivered-to.ts';
 import { passOn } from '../../delivery/pass.ts';
 import { reportServices } from '../../delivery/reports.ts';
 import type { Report } from '../../delivery/reports.ts';
+import type { Recipient } from '../../ipc/deliver.ts';
 import { filteredDns } from '../../network/dns-filter.ts';
 import { HostsFile } from '../../network/hosts-file.ts';
 import type { Dns } from '../../network/dns.ts';
@@ -23,13 +24,13 @@ import { stringList } from '../../text/match-list.ts';
 import type { MatchList } from '../../text/match-list.ts';
 import { chain, type MaybePromise } from '../../text/maybe.ts';
 import { openTable } from '../../tables/open.ts';
-import { Errand } from './delivery.ts';
+import { Errand, type ErrandTools } from './delivery.ts';
 import { Hops } from './hops.ts';
 import { Logins } from './login.ts';
 import type { SaslSettings } from './login.ts';
-import { openNotices, type Notices } from './notices.ts';
+import { openNotices } from './notices.ts';
 import { openReplyFilter } from './reply-filter.ts';
-import { openRewriting, type Rewriting } from './rewriting.ts';
+import { openRewriting } from './rewriting.ts';
 import { readSettings } from './settings.ts';
 import { TlsDesk } from './tls-desk.ts';
 import type { Settings } from './settings.ts';
@@ -38,11 +39,10 @@ import { TokenSource } from './token-source.ts';
 interface Prepared {
   readonly settings: Settings;
   readonly hops: Hops;
-  readonly logins: Logins | undefined;
-  readonly rewriting: Rewriting | undefined;
-  readonly notices: Notices | undefined;
-  readonly tools: Tools;
   readonly desk: TlsDesk;
+  readonly tools: Tools;
+  /** For all deliveries. */
+  readonly errands: ErrandTools;
 }
 
 function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
@@ -80,7 +80,11 @@ function prepare(tools: Tools): Prepared & { readonly options: AgentOptions } {
   const logins = settings.sasl && openLogins(settings.sasl, settings, tools, context);
   const rewriting = openRewriting(settings.rewriting, tools, context);
   const notices = openNotices(tools, settings.program === 'smtp' ? 'SMTP' : 'LMTP');
-  const prepared = { settings, hops, logins, rewriting, notices, tools, desk };
+  const errands: ErrandTools = {
+    settings, hops, logins, rewriting, notices, clock, tls: desk,
+    passOn: (transport, recipient, { request, outcome: { reports }, log: voice }) => passOn(transport, request, recipient, { services: tools.services, reports, log: voice }),
+  };
+  const prepared = { settings, hops, desk, tools, errands };
   return {
     ...prepared,
     options: {
@@ -118,33 +122,37 @@ function openLogins(sasl: SaslSettings, { program }: Settings, { config, clock, 
   });
 }
 
-async function deliver(delivery: Delivery, { settings, hops, logins, rewriting, notices, tools, desk }: Prepared): Promise<void> {
-  const { request, outcome, log } = delivery;
-  const refusal = await refuse(delivery, settings, tools.row.service);
-  if (refusal) {
-    outcome.unreachable(refusal);
-    return outcome.all('failed', refusal);
-  }
-  const errand = new Errand(delivery, {
-    settings, hops, logins, rewriting, notices, clock: tools.clock, tls: desk,
-    passOn: (transport, recipient) => passOn(transport, request, recipient, { services: tools.services, reports: outcome.reports, log }),
-  });
-  const { nexthop } = request;
+function deliver(delivery: Delivery, prepared: Prepared): MaybePromise<void> {
+  return chain(refuse(delivery, prepared.settings, prepared.tools.row.service), (refusal) => (refusal === undefined ? run(delivery, prepared) : refused(delivery, refusal)));
+}
+
+function refused({ outcome }: Delivery, refusal: Report): Promise<void> {
+  outcome.unreachable(refusal);
+  return outcome.all('failed', refusal);
+}
+
+function run(delivery: Delivery, { settings, errands }: Prepared): MaybePromise<void> {
+  const errand = new Errand(delivery, errands);
+  const { nexthop } = delivery.request;
   if (settings.program === 'smtp') return errand.overInet(nexthop);
   if (nexthop.startsWith('unix:')) return errand.overUnix(nexthop.slice('unix:'.length));
   return errand.overInet(nexthop.startsWith('inet:') ? nexthop.slice('inet:'.length) : nexthop);
 }
 
 // Headers that name the recipient fit one recipient only; and where one of them names ours already, the mail has been here.
-async function refuse({ request, content, log }: Delivery, { flags }: Settings, service: string): Promise<Report | undefined> {
-  const [recipient] = request.recipients;
-  const wrong = flags.deliveredTo ? 'D' : flags.originalTo ? 'O' : '';
-  if (wrong !== '' && request.recipients.length > 1) {
-    log.warning(`flag \`${wrong}' requires ${service}_destination_recipient_limit = 1`);
+function refuse(delivery: Delivery, { flags }: Settings, service: string): MaybePromise<Report | undefined> {
+  if (!flags.deliveredTo && !flags.originalTo) return undefined;
+  const { request: { recipients }, log } = delivery;
+  const [recipient] = recipients;
+  if (recipients.length > 1) {
+    log.warning(`flag \`${flags.deliveredTo ? 'D' : 'O'}' requires ${service}_destination_recipient_limit = 1`);
     return { dsn: '4.3.5', text: 'mail system configuration error', relay: 'none' };
   }
-  if (!flags.deliveredTo || !recipient || !(await DeliveredTo.of(content())).has(recipient.address)) return undefined;
-  return { dsn: '5.4.6', text: `mail forwarding loop for ${recipient.address}`, relay: 'none' };
+  return flags.deliveredTo && recipient ? refuseLoop(delivery, recipient) : undefined;
+}
+
+async function refuseLoop({ content }: Delivery, { address }: Recipient): Promise<Report | undefined> {
+  return (await DeliveredTo.of(content())).has(address) ? { dsn: '5.4.6', text: `mail forwarding loop for ${address}`, relay: 'none' } : undefined;
 }
 
 function open(tools: Tools): Service {

@@ -32,7 +32,7 @@ const submissionsPort = 465;
 export class TlsPlans {
   readonly #tools: PlanTools;
   readonly #wishes: TlsWishes;
-  readonly #known = new Map<HostAddress, TlsPlan | undefined>();
+  #known: Map<HostAddress, TlsPlan | undefined> | undefined;
   #requirement: Requirement = 'disable';
   #report: Reporter | undefined;
 
@@ -48,7 +48,7 @@ export class TlsPlans {
 
   /** Another destination. */
   begin(domain: string): MaybePromise<void> {
-    this.#known.clear();
+    this.#known = undefined;
     this.#requirement = 'disable';
     const report = this.#tools.desk.reporter(domain, this.#wishes, this.#tools.delivery.log);
     if (!this.#wishes.required && !isPending(report)) {
@@ -72,10 +72,10 @@ export class TlsPlans {
 
   /** Undefined: this server is not to be tried, and the ledger has the reason. */
   of(to: HostAddress, site: Site): MaybePromise<TlsPlan | undefined> {
-    if (this.#known.has(to)) return this.#known.get(to);
+    if (this.#known?.has(to)) return this.#known.get(to);
     const { host, canonical = host, secure = false, port } = to;
     return chain(this.#make({ destination: site.text, host, canonical, secure, port: port || site.port, mx: site.records }), (plan) => {
-      this.#known.set(to, plan);
+      (this.#known ??= new Map()).set(to, plan);
       return plan;
     });
   }

@@ -5,8 +5,8 @@
 interface Part {
   readonly asked: string;
   /** What came of it; undefined: nothing yet. */
-  came?: string;
-  broken?: boolean;
+  came: string | undefined;
+  broken: boolean;
 }
 
 export class TlsStatus {
@@ -15,17 +15,17 @@ export class TlsStatus {
 
   /** @param level name of the security level; @param required the sender asked for REQUIRETLS */
   constructor(level: string, required: boolean) {
-    this.#level = { asked: level };
-    this.#required = required ? { asked: 'requiretls' } : undefined;
+    this.#level = { asked: level, came: undefined, broken: false };
+    this.#required = required ? { asked: 'requiretls', came: undefined, broken: false } : undefined;
   }
 
   /** The level that holds; `broken`: mail was not sent because of it. */
   level(name: string, broken = false): void {
-    Object.assign(this.#level, { came: name, broken });
+    came(this.#level, name, broken);
   }
 
   required(name: string, broken = false): void {
-    if (this.#required !== undefined) Object.assign(this.#required, { came: name, broken });
+    if (this.#required !== undefined) came(this.#required, name, broken);
   }
 
   get text(): string {
@@ -33,7 +33,12 @@ export class TlsStatus {
   }
 }
 
+function came(part: Part, name: string, broken: boolean): void {
+  part.came = name;
+  part.broken = broken;
+}
+
 function textOf({ asked, came, broken }: Part): string {
-  const shown = `${broken === true ? '!' : ''}${asked}`;
+  const shown = broken ? `!${asked}` : asked;
   return came === undefined ? `${shown}?` : came === asked ? shown : `${shown}:${came}`;
 }

@@ -4,6 +4,7 @@
  * The handshake and the exchange of a message (handshake.ts, exchange.ts) read and change it; session.ts is the door. No
  * I/O; the time is what expire() said last.
  */
+import { Fifo } from '../../text/fifo.ts';
 import type { Exchange } from './exchange.ts';
 import { noFeatures } from './features.ts';
 import type { Features } from './features.ts';
@@ -20,8 +21,10 @@ export interface Awaited {
   readonly stage: StageName;
   /** For the replies of LMTP after the dot: which recipient. */
   readonly recipient: number;
-  /** The message it belongs to. */
+  /** The message it belongs to; undefined: the handshake, or QUIT. */
   readonly exchange: Exchange | undefined;
+  /** How long to wait for the reply, milliseconds. */
+  readonly patience: number;
 }
 
 /** Bytes of commands that may be under way without a reply: no deadlock with a server that does not read while it writes. */
@@ -50,10 +53,10 @@ export class Conversation {
   now = 0;
   openedAt = 0;
   /** Commands without reply, in order. */
-  awaiting: Awaited[] = [];
+  readonly awaiting = new Fifo<Awaited>();
   /** How long each of them was. */
-  private lengths: number[] = [];
-  readonly steps: ClientStep[] = [];
+  private readonly lengths = new Fifo<number>();
+  readonly steps = new Fifo<ClientStep>();
   /** For a postmaster who wants to hear of trouble. */
   readonly transcript: ClientTranscript | undefined;
   private limit: number | undefined;
@@ -73,7 +76,7 @@ export class Conversation {
 
   /** The command whose reply comes next. */
   get head(): Awaited | undefined {
-    return this.awaiting[0];
+    return this.awaiting.first;
   }
 
   /** The reply to the head has come. */
@@ -100,9 +103,9 @@ export class Conversation {
 
   expect(stage: StageName, exchange?: Exchange, recipient = -1, bytes = 0): void {
     this.inFlight += bytes;
-    const last = this.awaiting.at(-1);
+    const { last } = this.awaiting;
     const same = last?.stage === stage && last.exchange === exchange && last.recipient === recipient;
-    this.awaiting.push(same ? last : { stage, recipient, exchange });
+    this.awaiting.push(same ? last : { stage, recipient, exchange, patience: this.settings.timeouts[stages[stage].timeout] * 1000 });
     this.lengths.push(bytes);
     if (this.awaiting.length === 1) this.arm();
   }
@@ -129,7 +132,7 @@ export class Conversation {
   /** The wait for this stage begins now. */
   arm(): void {
     const { head } = this;
-    this.limit = head && this.now + this.settings.timeouts[stages[head.stage].timeout] * 1000;
+    this.limit = head && this.now + head.patience;
   }
 
   /** Wait for something that is not a reply; undefined: for nothing. */
@@ -153,12 +156,12 @@ export class Conversation {
   close(): void {
     if (this.closed) return;
     this.closed = true;
-    this.awaiting = [];
-    this.lengths = [];
+    this.awaiting.clear();
+    this.lengths.clear();
     this.limit = undefined;
     this.follower?.abandon();
     const text = this.takeText();
-    if (text !== '') this.emit({ kind: 'send', bytes: Buffer.from(text, 'latin1') });
+    if (text !== '') this.emit({ kind: 'send', bytes: text });
     this.emit({ kind: 'close' });
   }
 

@@ -126,7 +126,8 @@ export class Exchange {
   kept = false;
   /** Its commands followed another message directly, and its content has not begun. */
   behind: boolean;
-  private readonly lead: Command[];
+  private readonly lead: readonly Command[];
+  private nextLead = 0;
   /** So many have had their reply to RCPT. */
   answered = 0;
   private nextRecipient = 0;
@@ -162,7 +163,7 @@ export class Exchange {
   }
 
   private upcoming(): StageName {
-    if (this.lead.length > 0) return this.lead[0]!.stage;
+    if (this.nextLead < this.lead.length) return this.lead[this.nextLead]!.stage;
     if (this.nextRecipient < this.transaction.recipients.length) return 'rcpt';
     return this.transaction.verify === 'rcpt' ? 'abort' : 'data';
   }
@@ -170,7 +171,7 @@ export class Exchange {
   private lineOf(stage: StageName): string {
     if (stage === 'rcpt') return rcptCommand(this.transaction.recipients.at(this.nextRecipient)!, this.talk.features);
     if (stage === 'data') return 'DATA';
-    return stage === 'abort' ? 'RSET' : this.lead[0]!.line;
+    return stage === 'abort' ? 'RSET' : this.lead[this.nextLead]!.line;
   }
 
   // In step with the server: MAIL was refused, or every recipient.
@@ -180,7 +181,7 @@ export class Exchange {
   }
 
   private step(stage: StageName): void {
-    if (this.lead.length > 0) this.lead.shift();
+    if (this.nextLead < this.lead.length) this.nextLead++;
     else if (stage === 'rcpt') this.nextRecipient++;
     else {
       this.dataSaid = true;

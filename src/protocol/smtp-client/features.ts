@@ -32,7 +32,8 @@ export const noFeatures: Features = {
 };
 
 type Mutable = { -readonly [K in keyof Features]: Features[K] };
-type Take = (features: Mutable, words: readonly string[], warn: (text: string) => void) => void;
+/** `rest`: what follows the keyword. */
+type Take = (features: Mutable, rest: string, warn: (text: string) => void) => void;
 
 const xforwardNames: readonly string[] = ['NAME', 'ADDR', 'PORT', 'PROTO', 'HELO', 'IDENT', 'SOURCE'];
 
@@ -45,32 +46,50 @@ const keywords: ReadonlyMap<string, Take> = new Map<string, Take>([
   ['REQUIRETLS', (features) => { features.requireTls = true; }],
   ['SIZE', takeSize],
   // RFC 4954 section 3; some servers say it a second time in an older form, with or without the same mechanisms.
-  ['AUTH', (features, words) => { features.auth = [...new Set([...features.auth ?? [], ...words])]; }],
-  ['XFORWARD', (features, words) => {
-    const offered = words.map(upperAscii).filter((word) => xforwardNames.includes(word));
+  ['AUTH', (features, rest) => { features.auth = [...new Set([...features.auth ?? [], ...wordsOf(rest)])]; }],
+  ['XFORWARD', (features, rest) => {
+    const offered = wordsOf(rest).map(upperAscii).filter((word) => xforwardNames.includes(word));
     features.xforward = new Set(offered as XforwardName[]);
   }],
 ]);
 
 // RFC 1870 section 4: no number, or zero, means no fixed limit.
-function takeSize(features: Mutable, words: readonly string[], warn: (text: string) => void): void {
+function takeSize(features: Mutable, rest: string, warn: (text: string) => void): void {
   features.size = true;
-  const limit = words[0];
+  const [limit] = wordsOf(rest);
   if (limit === undefined) return;
   if (allDigits(limit)) features.sizeLimit = Number(limit);
   else warn(`bad EHLO SIZE limit "${limit}"`);
 }
 
+function wordsOf(text: string): string[] {
+  return text.split(/[ \t=]+/).filter((word) => word !== '');
+}
+
+// `250-SIZE 1000`; some old servers write `250-SIZE=1000`.
+function isBetween(code: number): boolean {
+  return code === 0x20 || code === 0x09 || code === 0x3d;
+}
+
+/** Where the word, or (`isWord` false) what separates words, ends that is at `at`. */
+function endOf(text: string, at: number, isWord: boolean): number {
+  while (at < text.length && isBetween(text.charCodeAt(at)) !== isWord) at++;
+  return at;
+}
+
 /** The features in the text of a reply; `ignore` holds upper-case keywords. */
 export function parseFeatures(text: string, ignore: ReadonlySet<string>, warn: (text: string) => void): Features {
   const features: Mutable = { ...noFeatures, extended: true };
-  for (const [number, line] of text.split('\n').entries()) {
-    // `250-SIZE 1000`; some old servers write `250-SIZE=1000`.
-    const words = line.slice(4).split(/[ \t=]+/).filter((word) => word !== '');
-    const keyword = upperAscii(words[0] ?? '');
-    if (keyword === '') continue;
-    if (number === 0) features.host = words[0]!;
-    else if (!ignore.has(keyword)) keywords.get(keyword)?.(features, words.slice(1), warn);
+  let isFirst = true;
+  for (const line of text.split('\n')) {
+    const start = endOf(line, 4, false);
+    const end = endOf(line, start, true);
+    if (end > start && isFirst) features.host = line.slice(start, end);
+    else if (end > start) {
+      const keyword = upperAscii(line.slice(start, end));
+      if (!ignore.has(keyword)) keywords.get(keyword)?.(features, line.slice(end), warn);
+    }
+    isFirst = false;
   }
   return features;
 }
@@ -88,8 +107,11 @@ export interface Discarded {
   readonly log: string;
 }
 
+const nothingDiscarded: Discarded = { keywords: new Set(), log: '' };
+
 /** A list as in smtp_discard_ehlo_keywords; unknown words are left out, so that configurations can move between releases. */
 export function discardList(list: string): Discarded {
+  if (list === '') return nothingDiscarded;
   const words = new Set(splitList(list).map(upperAscii));
   const known = discardable.filter((word) => words.has(word));
   const silent = words.has('SILENT-DISCARD');

@@ -52,15 +52,15 @@ function answerGreeting(talk: Conversation, reply: Reply): void {
   }
   const { loop, peer, settings } = talk.options;
   const isPix = /^[20 *\t\n]*$/.test(reply.text) && workAround(talk);
-  const [name = '', ...words] = reply.text.replace(/^[0-9]*[- \t\n]*/, '').split(/[ \t\n]+/);
-  if (loop.detect && sameIgnoringCase(name, settings.myHostname))
+  if (loop.detect && sameIgnoringCase(/^[0-9]*[- \t\n]*([^ \t\n]*)/.exec(reply.text)![1]!, settings.myHostname))
     talk.log('warning', `host ${peer.nameAddressPort} greeted me with my own hostname ${settings.myHostname}`);
-  hello(talk, !isPix && wantsEhlo(talk, [name, ...words]));
+  hello(talk, !isPix && wantsEhlo(talk, reply.text));
 }
 
 /** A greeting of asterisks is that of a Cisco PIX, whose faults are known. True: it does not speak ESMTP. */
 function workAround(talk: Conversation): boolean {
-  const { pix, peer, settings } = talk.options;
+  const { peer, settings } = talk.options;
+  const pix = talk.options.pix?.();
   if (pix === undefined) return false;
   talk.log('info', `${talk.options.queueId ?? ''}: enabling PIX workarounds: ${pix.names} for ${peer.nameAddressPort}`);
   talk.dotDelay = pix.dotDelay;
@@ -68,9 +68,9 @@ function workAround(talk: Conversation): boolean {
 }
 
 // Old servers say ESMTP in their greeting when they know EHLO.
-function wantsEhlo({ settings }: Conversation, words: readonly string[]): boolean {
+function wantsEhlo({ settings }: Conversation, greeting: string): boolean {
   if (settings.neverSendEhlo) return false;
-  return settings.alwaysSendEhlo || words.some((word) => sameIgnoringCase(word, 'ESMTP'));
+  return settings.alwaysSendEhlo || greeting.replace(/^[0-9]*[- \t\n]*/, '').split(/[ \t\n]+/).some((word) => sameIgnoringCase(word, 'ESMTP'));
 }
 
 function hello(talk: Conversation, extended: boolean): void {

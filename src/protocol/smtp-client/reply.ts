@@ -28,7 +28,7 @@ export interface ReplyReaderOptions {
   /** What a line is replaced with, if it is. What it throws is passed on by take(). */
   readonly filter?: ((line: string) => string) | undefined;
   /** Every line that becomes part of a reply. */
-  readonly heard?: (line: string) => void;
+  readonly heard?: ((line: string) => void) | undefined;
 }
 
 /** The table of smtp_reply_filter cannot be asked. */
@@ -116,7 +116,7 @@ export class ReplyReader {
 
   private finish(last: string): Reply {
     const code = Number(last.slice(0, 3));
-    const reply = { code, status: replyStatus(code, last.slice(3)), text: this.text };
+    const reply = { code, status: replyStatus(code, last.slice(4)), text: this.text };
     this.text = '';
     this.started = this.textCut = false;
     return reply;
@@ -153,8 +153,8 @@ export class ReplyReader {
     this.skipped = 0;
     this.lineCut = false;
     let length = raw.length;
-    while (length > 0 && raw[length - 1] === '\r') length--;
-    return printable(raw.slice(0, length), '?', this.options.utf8);
+    while (length > 0 && raw.charCodeAt(length - 1) === carriageReturn) length--;
+    return printable(length === raw.length ? raw : raw.slice(0, length), '?', this.options.utf8);
   }
 
   private warnLong(raw: string): void {
@@ -164,6 +164,7 @@ export class ReplyReader {
   // An endless line must not fill our memory: keep its start, count the rest, and stop listening at twice the limit.
   private cut(): void {
     const { limit } = this.options;
+    if (this.waiting.length <= limit) return;
     const start = this.waiting.lastIndexOf('\n') + 1;
     const excess = this.waiting.length - start - limit;
     if (excess <= 0) return;
@@ -176,6 +177,7 @@ export class ReplyReader {
   }
 }
 
+const carriageReturn = 0x0d;
 const dash = 0x2d;
 const space = 0x20;
 

@@ -360,7 +360,7 @@ test('more replies than commands: the connection is not used again', () => {
 
 test('behind a PIX the dot waits, and what follows it too', () => {
   const pix = { noEsmtp: true, dotDelay: 10, names: 'disable_esmtp delay_dotcrlf' };
-  const player = new Player(options({}, { pix, queueId: '4ABC' }), [transaction()]);
+  const player = new Player(options({}, { pix: () => pix, queueId: '4ABC' }), [transaction()]);
   for (const reply of ['220 ***', '250 mx.example', '250 ok', '250 ok', '354 go']) player.hear(`${reply}\n`);
   assert.deepEqual(player.logs(), ['info: 4ABC: enabling PIX workarounds: disable_esmtp delay_dotcrlf for mx.example[192.0.2.1]:25']);
   assert.match(player.played.sent, /^HELO client\.example\n/);

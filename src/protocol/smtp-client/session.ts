@@ -50,7 +50,7 @@ export class SmtpClient implements Machine<ClientStep> {
       warn: (text) => this.talk.log('warning', `${options.peer.nameAddressPort}: ${text}`),
       garbage: (line) => this.garbage(line),
       filter: options.settings.replyFilter && ((line) => this.filtered(line)),
-      ...(options.settings.transcript !== undefined && { heard: (line: string) => this.talk.transcript?.heard(line) }),
+      heard: options.settings.transcript === undefined ? undefined : (line) => this.talk.transcript?.heard(line),
     });
   }
 
@@ -139,7 +139,7 @@ export class SmtpClient implements Machine<ClientStep> {
     const step = talk.steps.shift();
     if (step) return step;
     const text = talk.takeText();
-    return text === '' ? undefined : { kind: 'send', bytes: Buffer.from(text, 'latin1') };
+    return text === '' ? undefined : { kind: 'send', bytes: text };
   }
 
   /** Take replies in order, then send what they allow, until neither is possible. */
@@ -162,11 +162,10 @@ export class SmtpClient implements Machine<ClientStep> {
   private answer(awaited: Awaited, reply: Reply): void {
     const { talk } = this;
     const { stage, exchange } = awaited;
-    if (talk.head) talk.arm();
-    else talk.armFor(undefined);
+    talk.arm();
     if (stage === 'quit') talk.close();
-    else if (stage in handshakeAnswers) handshakeAnswers[stage as keyof typeof handshakeAnswers](talk, reply);
     else if (exchange) exchangeAnswers[stage as keyof typeof exchangeAnswers](exchange, reply, awaited);
+    else handshakeAnswers[stage as keyof typeof handshakeAnswers](talk, reply);
   }
 
   /** The message at hand has been said to its end, and the next may be said behind it: deliverBehind(). */

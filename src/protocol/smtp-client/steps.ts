@@ -91,7 +91,7 @@ export interface ClientOptions {
   /** The first message, for log lines before it begins. */
   readonly queueId?: string;
   /** What to do when the greeting is that of a Cisco PIX. */
-  readonly pix?: PixWorkarounds | undefined;
+  readonly pix?: () => PixWorkarounds | undefined;
 }
 
 /** smtp_pix_workarounds, as far as they hold for the message at hand. */
@@ -166,7 +166,8 @@ export interface Failure {
 }
 
 export type ClientStep =
-  | { readonly kind: 'send'; readonly bytes: Buffer }
+  /** Bytes, or a byte string. */
+  | { readonly kind: 'send'; readonly bytes: Buffer | string }
   /** Do nothing for a while; what follows waits. */
   | { readonly kind: 'delay'; readonly milliseconds: number }
   | { readonly kind: 'log'; readonly severity: 'info' | 'warning'; readonly text: string }
