@@ -34,6 +34,25 @@ function closed(this: Handle): void {
   owner.closed();
 }
 
+/** A chain of the few that listen, the last first. What is told is told to those who are there then: it is never changed. */
+interface Heard {
+  readonly event: string;
+  readonly listener: Listener;
+  readonly before: Heard | undefined;
+}
+
+function tell(one: Heard | undefined, event: string): void {
+  if (one === undefined) return;
+  tell(one.before, event);
+  if (one.event === event) one.listener();
+}
+
+function without(one: Heard | undefined, event: string, listener: Listener): Heard | undefined {
+  if (one === undefined) return undefined;
+  if (one.event === event && one.listener === listener) return one.before;
+  return { event: one.event, listener: one.listener, before: without(one.before, event, listener) };
+}
+
 const nobody: Owner = { arrived: nothing, written: nothing, closed: nothing };
 
 function writeDone(this: WriteRequest, status: number): void {
@@ -47,7 +66,8 @@ export class LeanSocket implements PeerSocket, Sender {
   writableNeedDrain = false;
   readonly #handle: Handle;
   #data: ((bytes: Buffer) => void) | undefined;
-  #listeners: { readonly event: string; readonly listener: Listener }[] = [];
+  /** Who came last. */
+  #heard: Heard | undefined;
   #isOver = false;
   /** What goes on in this one's place. */
   #heir: net.Socket | undefined;
@@ -59,10 +79,11 @@ export class LeanSocket implements PeerSocket, Sender {
   #leaves = false;
   #closesThen = false;
   #descriptor: number | undefined;
-  #held: Written[] = [];
+  #held: Written[] | undefined;
   /** Called when everything written has left, or never will. */
-  #emptied: (() => void)[] = [];
-  #ends: { peer?: Ends; own?: Ends } = {};
+  #emptied: (() => void)[] | undefined;
+  #remote: Ends | undefined;
+  #local: Ends | undefined;
 
   /** `handle`: a connected TCPWrap that nobody else uses. */
   constructor(handle: object) {
@@ -98,7 +119,7 @@ export class LeanSocket implements PeerSocket, Sender {
     else if (event === 'data') {
       this.#data = listener;
       if (!this.#paused) this.#read();
-    } else if (event !== 'error') this.#listeners.push({ event, listener });
+    } else if (event !== 'error') this.#heard = { event, listener, before: this.#heard };
     return this;
   }
 
@@ -113,10 +134,7 @@ export class LeanSocket implements PeerSocket, Sender {
   off(event: string, listener: Listener): this {
     if (event === 'data') {
       if (this.#data === listener) this.#data = undefined;
-    } else {
-      const at = this.#listeners.findIndex((one) => one.event === event && one.listener === listener);
-      if (at >= 0) this.#listeners.splice(at, 1);
-    }
+    } else this.#heard = without(this.#heard, event, listener);
     return this;
   }
 
@@ -138,7 +156,7 @@ export class LeanSocket implements PeerSocket, Sender {
     if (typeof left === 'function') this.#whenEmpty(left);
     if (!this.writable || bytes.length === 0) return this.writable;
     if (this.#corks > 0) {
-      this.#held.push(bytes);
+      (this.#held ??= []).push(bytes);
       this.writableLength += bytes.length;
     } else this.#write(bytes);
     return this.#hasRoom();
@@ -189,8 +207,7 @@ export class LeanSocket implements PeerSocket, Sender {
     this.#corks = 0;
     this.#uncorked();
     if (this.#leaves) flushSends();
-    this.#data = undefined;
-    this.#listeners = [];
+    this.#data = this.#heard = undefined;
     this.#isOver = this.writableEnded = true;
     this.#heir = new net.Socket({ ...sharedReads, handle: this.#handle as object, allowHalfOpen: true, readable: true, writable: true, manualStart: true } as net.SocketConstructorOpts);
     return this.#heir.on('error', nothing);
@@ -220,8 +237,8 @@ export class LeanSocket implements PeerSocket, Sender {
 
   #uncorked(): void {
     const held = this.#held;
-    if (held.length === 0) return;
-    this.#held = [];
+    if (held === undefined) return;
+    this.#held = undefined;
     for (const piece of held) this.writableLength -= piece.length;
     if (!this.writable) return;
     if (held.length === 1) this.#write(held[0]!);
@@ -290,7 +307,7 @@ export class LeanSocket implements PeerSocket, Sender {
     this.writableLength -= length;
     if (this.writableLength > 0) return;
     if (this.#closesThen) return this.sent();
-    for (const left of this.#emptied.splice(0)) left();
+    this.#tellEmptied();
     if (!this.writableNeedDrain || this.#isOver) return;
     this.writableNeedDrain = false;
     this.#emit('drain');
@@ -298,34 +315,46 @@ export class LeanSocket implements PeerSocket, Sender {
 
   /** Never at once: as with a net.Socket, whoever asks has finished what it is doing. */
   #whenEmpty(left: () => void): void {
-    if (this.writableLength > 0 && !this.#isOver) this.#emptied.push(left);
+    if (this.writableLength > 0 && !this.#isOver) (this.#emptied ??= []).push(left);
     else queueMicrotask(left);
+  }
+
+  #tellEmptied(): void {
+    const all = this.#emptied;
+    if (all === undefined) return;
+    this.#emptied = undefined;
+    for (const left of all) left();
   }
 
   /** For the handle alone: it is closed. */
   closed(): void {
-    for (const left of this.#emptied.splice(0)) left();
+    this.#tellEmptied();
     this.#emit('close');
-    this.#listeners = [];
-    this.#data = undefined;
+    this.#data = this.#heard = undefined;
   }
 
   #emit(event: string): void {
-    for (const one of [...this.#listeners]) if (one.event === event) one.listener();
+    tell(this.#heard, event);
   }
 
   #peer(): Ends {
-    if (this.#ends.peer === undefined && !this.#isOver) this.#handle.getpeername(this.#ends.peer = {});
-    return this.#ends.peer ?? {};
+    return this.#remote ??= this.#isOver ? unknownEnds : endsOf(this.#handle.getpeername(answered));
   }
 
   #own(): Ends {
-    if (this.#ends.own === undefined && !this.#isOver) this.#handle.getsockname(this.#ends.own = {});
-    return this.#ends.own ?? {};
+    return this.#local ??= this.#isOver ? unknownEnds : endsOf(this.#handle.getsockname(answered));
   }
 }
 
 function nothing(): void {}
+
+/** Where Node puts its answer: an object that has these fields from the beginning is filled much faster. */
+const answered: Ends = { address: '', family: '', port: 0 };
+const unknownEnds: Ends = {};
+
+function endsOf(status: number): Ends {
+  return status === 0 ? { address: answered.address!, port: answered.port! } : unknownEnds;
+}
 
 /** What pumps use of a socket, of either kind. */
 export interface PeerSocket {

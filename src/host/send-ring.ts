@@ -49,7 +49,7 @@ interface Ring {
 }
 
 export class SendRing {
-  /** What is sent lies here; whoever puts a send has written its bytes before. */
+  /** What is sent lies here; whoever puts a send has written its bytes before `submit`. */
   readonly bytes: Buffer;
   /** By number of the send in its submission: bytes that the kernel took, or a negative error number. */
   readonly results = new Int32Array(ringEntries);

@@ -11,7 +11,7 @@ export interface Owner {
 }
 
 export interface WriteRequest { oncomplete: (this: WriteRequest, status: number) => void; owner: Owner; length: number; kept: unknown }
-export interface Ends { address?: string; port?: number }
+export interface Ends { address?: string; family?: string; port?: number }
 
 /** node's TCPWrap. */
 export interface Handle {

@@ -54,11 +54,12 @@ function begin(): void {
 }
 
 function sendTogether(through: SendRing, all: readonly Send[]): void {
-  let at = 0;
+  let together = '';
   for (const { fd, text } of all) {
-    through.put(fd, at, through.bytes.write(text, at, 'latin1'));
-    at += text.length;
+    through.put(fd, together.length, text.length);
+    together += text;
   }
+  through.bytes.write(together, 0, 'latin1');
   if (!through.submit()) ring = undefined;
   for (let index = 0; index < all.length; index++) told(all[index]!, through.results[index]!);
 }

@@ -10,6 +10,9 @@ import { eachRecord, extractedLimit, frameLimit, messageHead, recordString, whol
 /** Bytes of content that all messages of a trunk together hold here. */
 export const heldLimit = 16 << 20;
 
+/** Bytes of records that are kept as text. */
+const settlingSize = 512;
+
 /** A message that has a name of a trunk, as a connection of its own needs to know it. */
 export interface Adoption {
   readonly options: CleanupOptions;
@@ -42,10 +45,15 @@ export class TrunkSession implements CleanupSession {
   readonly #name: Name;
   readonly #arrival: TimeValue;
   #phase: Phase = 'gathering';
+  /** Records before the content that are not among the pieces yet. */
   #envelope = '';
-  #extracted = '';
-  #content: Buffer[] = [];
+  /** Records as bytes, then content. */
+  #pieces: Buffer[] = [];
+  #envelopePieces = 0;
+  #envelopeSize = 0;
+  /** Bytes of content. */
   #size = 0;
+  #extracted = '';
   #section: 0 | 1 | 2 = 0;
   #alone: CleanupSession | undefined;
   #leaving: Promise<void> | undefined;
@@ -62,19 +70,28 @@ export class TrunkSession implements CleanupSession {
 
   record(type: number, text: string): void {
     if (this.#alone !== undefined) this.#alone.record(type, text);
-    else if (this.#section === 0) this.#envelope += recordString(type, text);
-    else this.#extracted += recordString(type, text);
+    else if (this.#section > 0) this.#extracted += recordString(type, text);
+    else if ((this.#envelope += recordString(type, text)).length > settlingSize) this.#settle();
+  }
+
+  /** Text that grows is a chain of all its pieces until it is used. Of a message with many recipients that would be thousands. */
+  #settle(): void {
+    if (this.#envelope === '') return;
+    this.#envelopePieces = this.#pieces.push(Buffer.from(this.#envelope, 'latin1'));
+    this.#envelopeSize += this.#envelope.length;
+    this.#envelope = '';
   }
 
   message(): void {
-    if (this.#alone !== undefined) this.#alone.message();
-    else this.#section = 1;
+    if (this.#alone !== undefined) return this.#alone.message();
+    this.#settle();
+    this.#section = 1;
   }
 
   content(chunk: Buffer): boolean {
     if (this.#alone !== undefined) return this.#alone.content(chunk);
     if (this.#reply !== undefined || this.#phase === 'over') return true;
-    this.#content.push(chunk);
+    this.#pieces.push(chunk);
     this.#size += chunk.length;
     this.#trunk.held += chunk.length;
     if (this.#phase === 'gathering' && (this.#size > wholeLimit || this.#trunk.load > heldLimit)) this.#leave();
@@ -98,7 +115,7 @@ export class TrunkSession implements CleanupSession {
     return new Promise((resolve) => {
       this.#answer = resolve;
       if (this.#section !== 2) return this.#refuse(cleanupStatus.bad);
-      if (this.#envelope.length > frameLimit - wholeLimit * 2 || this.#extracted.length > extractedLimit) return this.#refuse(cleanupStatus.size);
+      if (this.#envelopeSize > frameLimit - wholeLimit * 2 || this.#extracted.length > extractedLimit) return this.#refuse(cleanupStatus.size);
       this.#phase = 'waiting';
       this.#trunk.submit(this);
     });
@@ -122,7 +139,7 @@ export class TrunkSession implements CleanupSession {
   }
 
   get frameLength(): number {
-    return messageHead + this.#envelope.length + this.#size + this.#extracted.length;
+    return messageHead + this.#envelopeSize + this.#size + this.#extracted.length;
   }
 
   /** Put the frame at `at`; the offset behind it comes back. */
@@ -131,10 +148,9 @@ export class TrunkSession implements CleanupSession {
     const { seconds, microseconds } = this.#arrival;
     at = writeMessageHead(
       target, at, { number, name: this.#name.number, seconds, microseconds, flags, lineEnd, want },
-      { envelope: this.#envelope.length, content: this.#size, extracted: this.#extracted.length },
+      { envelope: this.#envelopeSize, content: this.#size, extracted: this.#extracted.length },
     );
-    at += target.write(this.#envelope, at, 'latin1');
-    for (const chunk of this.#content) at += chunk.copy(target, at);
+    for (const piece of this.#pieces) at += piece.copy(target, at);
     if (this.#extracted !== '') at += target.write(this.#extracted, at, 'latin1');
     this.#release();
     this.#phase = 'sent';
@@ -162,8 +178,8 @@ export class TrunkSession implements CleanupSession {
 
   #release(): void {
     this.#trunk.held -= this.#size;
-    this.#content = [];
-    this.#size = 0;
+    this.#pieces = [];
+    this.#size = this.#envelopeSize = this.#envelopePieces = 0;
     this.#envelope = this.#extracted = '';
   }
 
@@ -182,9 +198,10 @@ export class TrunkSession implements CleanupSession {
   #moved(session: CleanupSession): void {
     if ((this.#phase as Phase) === 'over') return session.abort();
     this.#phase = 'alone';
-    eachRecord(this.#envelope, (type, text) => session.record(type, text));
+    const content = this.#pieces.splice(this.#envelopePieces);
+    eachRecord(Buffer.concat(this.#pieces).toString('latin1'), (type, text) => session.record(type, text));
     if (this.#section > 0) session.message();
-    for (const chunk of this.#content) session.content(chunk);
+    for (const chunk of content) session.content(chunk);
     if (this.#section > 1) session.extracted();
     eachRecord(this.#extracted, (type, text) => session.record(type, text));
     this.#alone = session;

@@ -5,6 +5,7 @@
  */
 import { splitList } from '../text/ascii.ts';
 import { errorText } from '../host/libc.ts';
+import { afterThisTurn } from '../host/turn.ts';
 import type { LogSink } from './log.ts';
 import { facilityNumber, FileSink, openLogFile, SyslogSink } from './sinks.ts';
 import { flushedByTurn } from './turn.ts';
@@ -53,7 +54,7 @@ function facility(name: string): number {
 /** When lines are written: `step` together with those of the same step, `turn` with those of a turn of the loop (turn.ts). */
 type When = 'at once' | 'step' | 'turn';
 
-const laters: { readonly [W in When]: (work: () => void) => void } = { 'at once': (work) => work(), step: queueMicrotask, turn: setImmediate };
+const laters: { readonly [W in When]: (work: () => void) => void } = { 'at once': (work) => work(), step: queueMicrotask, turn: afterThisTurn };
 
 /** The sink of an open target. A command writes each line at once: it waits for other programs that log too. */
 export function sinkOf(target: LogTarget, use: 'daemon' | 'command' | 'services' = 'daemon'): LogSink {

@@ -50,19 +50,20 @@ export class Pump<Step extends { readonly kind: string }> {
   private over = false;
   private intake = 0;
   private paused = false;
-  private drains = false;
+  /** While somebody wants to know. */
+  private onDrain: (() => void) | undefined;
   /** A step's bytes that wait for company: alone they are written without the stream's machinery of corks. */
   private held: Buffer | string | undefined;
   private corked = false;
   /** A write found more waiting than the stream likes to keep. */
   private filled = false;
-  private readonly waiters: (() => void)[] = [];
-  private settle!: { resolve: () => void; reject: (error: unknown) => void };
+  private waiters: (() => void)[] | undefined;
+  private settle!: (outcome: void | Promise<never>) => void;
 
   constructor(options: PumpOptions<Step>) {
     this.options = options;
     this.socket = options.socket;
-    this.closed = new Promise((resolve, reject) => { this.settle = { resolve, reject }; });
+    this.closed = new Promise((resolve) => { this.settle = resolve; });
     this.attach();
     this.tell(nothing);
   }
@@ -88,7 +89,7 @@ export class Pump<Step extends { readonly kind: string }> {
   drained(): Promise<void> {
     if (this.gone || !this.full) return Promise.resolve();
     this.hearDrain();
-    return new Promise((resolve) => { this.waiters.push(resolve); });
+    return new Promise((resolve) => { (this.waiters ??= []).push(resolve); });
   }
 
   /** Resolves when the kernel has all that was written, or the peer is gone: memory that was written may be used again. */
@@ -113,8 +114,8 @@ export class Pump<Step extends { readonly kind: string }> {
     socket.off('data', this.onData);
     socket.off('end', this.onEnd);
     socket.off('close', this.onClose);
-    socket.off('drain', this.onDrain);
-    this.drains = false;
+    if (this.onDrain !== undefined) socket.off('drain', this.onDrain);
+    this.onDrain = undefined;
     return fullSocket(socket);
   }
 
@@ -154,10 +155,6 @@ export class Pump<Step extends { readonly kind: string }> {
     this.wake();
     this.tell(() => { if (!this.ending) this.options.machine.end(); });
   };
-  private readonly onDrain = (): void => {
-    this.wake();
-    if (this.options.pauseWhenFull && !this.pending) this.resume();
-  };
 
   private attach(): void {
     const { socket } = this;
@@ -172,9 +169,12 @@ export class Pump<Step extends { readonly kind: string }> {
   }
 
   private hearDrain(): void {
-    if (this.drains) return;
-    this.drains = true;
-    this.socket.on('drain', this.onDrain);
+    if (this.onDrain === undefined) this.socket.on('drain', this.onDrain = () => this.drainedNow());
+  }
+
+  private drainedNow(): void {
+    this.wake();
+    if (this.options.pauseWhenFull && !this.pending) this.resume();
   }
 
   private pause(): void {
@@ -189,7 +189,10 @@ export class Pump<Step extends { readonly kind: string }> {
   }
 
   private wake(): void {
-    if (this.waiters.length > 0) for (const wake of this.waiters.splice(0)) wake();
+    const { waiters } = this;
+    if (waiters === undefined) return;
+    this.waiters = undefined;
+    for (const wake of waiters) wake();
   }
 
   /** Perform steps until the machine has none, or one has to be waited for. */
@@ -301,7 +304,7 @@ export class Pump<Step extends { readonly kind: string }> {
   private fail(error: unknown): void {
     this.ending = this.gone = true;
     this.socket.destroy();
-    this.settle.reject(error);
+    this.settle(Promise.reject(error));
     this.finish();
   }
 
@@ -310,6 +313,6 @@ export class Pump<Step extends { readonly kind: string }> {
     this.over = true;
     this.timer?.cancel();
     this.wake();
-    this.settle.resolve();
+    this.settle();
   }
 }

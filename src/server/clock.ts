@@ -15,19 +15,32 @@ export interface Clock {
 }
 
 const longest = 2 ** 31 - 1;
+/** Fixed at start. */
+const { timeOrigin } = performance;
 
 export const systemClock: Clock = {
-  now: () => performance.timeOrigin + performance.now() + drift(),
+  now() {
+    const steady = timeOrigin + performance.now();
+    // When the wall clock was set since, follow it.
+    const drift = Date.now() - steady;
+    return Math.abs(drift) > 2 ? steady + drift : steady;
+  },
   monotonic: () => performance.now(),
   after(milliseconds, run, idle = false) {
     const timer = setTimeout(run, Math.min(Math.max(milliseconds, 0), longest));
     if (idle) timer.unref();
-    return { cancel: () => clearTimeout(timer) };
+    return new SystemTimer(timer);
   },
 };
 
-/** performance.timeOrigin is fixed at start; when the wall clock was set since, follow it. */
-function drift(): number {
-  const difference = Date.now() - (performance.timeOrigin + performance.now());
-  return Math.abs(difference) > 2 ? difference : 0;
+class SystemTimer implements Timer {
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(timer: NodeJS.Timeout) {
+    this.#timer = timer;
+  }
+
+  cancel(): void {
+    clearTimeout(this.#timer);
+  }
 }

@@ -93,7 +93,7 @@ export interface Service {
   /** A client of a stream service. Resolves when the client has been served; the skeleton closes the socket then, unless it was passed on. */
   client?(session: Session): Promise<void | typeof passedOn>;
   /** Instead of `client`, for a service that needs no more of its sockets than a pump does. */
-  stranger?(session: Session<PeerSocket>): Promise<void>;
+  stranger?(session: Session<PeerSocket>): MaybePromise<void>;
   /** The service nears its limit of clients: those who come now are served under `stress`; those here may be given less time too. */
   stressed?(): void;
   /** A few bytes from someone who wants to wake this service up; also called with 'W' by master's wakeup timer. */

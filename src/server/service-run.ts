@@ -12,6 +12,7 @@ import type { Clock } from './clock.ts';
 import { Datagrams } from './datagrams.ts';
 import { passedOn, type ConnectionEnds, type RequestSlots, type Service, type Session, type Taking } from './daemon.ts';
 import type { Ending } from './ending.ts';
+import type { MaybePromise } from '../text/maybe.ts';
 import type { LoneLock } from './lone-lock.ts';
 import type { ServiceOrder } from './order.ts';
 import { sessionNumber, type Slots } from './slots.ts';
@@ -139,7 +140,7 @@ export class ServiceRun {
 
   #accepted(socket: PeerSocket, serverEnd: ServerEnd | undefined, ends?: ConnectionEnds): void {
     const { stranger, client } = this.#service;
-    if (stranger !== undefined || client !== undefined) this.#session(socket, serverEnd, ends);
+    if (stranger !== undefined || client !== undefined) void this.#session(socket, serverEnd, ends);
     else this.#triggered(fullSocket(socket));
   }
 
@@ -156,30 +157,29 @@ export class ServiceRun {
     this.#host.used(this);
   }
 
-  #session(socket: PeerSocket, serverEnd: ServerEnd | undefined, ends: ConnectionEnds | undefined): void {
+  async #session(socket: PeerSocket, serverEnd: ServerEnd | undefined, ends: ConnectionEnds | undefined): Promise<void> {
     const { slots, numbered, ending } = this.#host;
     const slot = slots.take();
     const log = numbered ? this.#log.numbered(sessionNumber(process.pid, slot)) : this.#log;
     this.#host.occupied(this, true);
     const stress = this.#stressEnd > 0 && this.#host.clock.monotonic() < this.#stressEnd;
-    this.#serve({ socket, log, slot, serverEnd, ending, stress, requests: this.#requests, ends }).then((outcome) => {
+    try {
+      const outcome = await this.#serve({ socket, log, slot, serverEnd, ending, stress, requests: this.#requests, ends });
       if (outcome !== passedOn) this.#farewell(socket);
-      slots.give(slot);
-      this.#used();
-      this.#acceptor.gone();
-      this.#host.occupied(this, false);
-    });
+    } catch (error) {
+      log.warning(`${this.order.row.program}: session ended by an unexpected error: ${(error as Error).stack ?? String(error)}`);
+      socket.destroy();
+    }
+    slots.give(slot);
+    this.#used();
+    this.#acceptor.gone();
+    this.#host.occupied(this, false);
   }
 
-  async #serve(session: Session<PeerSocket>): Promise<void | typeof passedOn> {
-    const { stranger } = this.#service;
-    try {
-      if (stranger !== undefined) return await stranger.call(this.#service, session);
-      return await this.#service.client!({ ...session, socket: fullSocket(session.socket) });
-    } catch (error) {
-      session.log.warning(`${this.order.row.program}: session ended by an unexpected error: ${(error as Error).stack ?? String(error)}`);
-      session.socket.destroy();
-    }
+  #serve(session: Session<PeerSocket>): MaybePromise<void | typeof passedOn> {
+    const service = this.#service;
+    if (service.stranger !== undefined) return service.stranger(session);
+    return service.client!({ ...session, socket: fullSocket(session.socket) });
   }
 
   #farewell(socket: PeerSocket): void {

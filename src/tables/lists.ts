@@ -56,15 +56,14 @@ export function fastFlushSites(config: Configuration, context: TableContext): Qu
 export function clients(name: string, config: Configuration, context: TableContext, style = name): (host: string, address: string) => MaybePromise<boolean> {
   const list = hostList(name, config.text(name), matchSources(context), { parents: parentsMatch(style, context) });
   if (!list.isConstant) return (host, address) => listed(list, host, address);
-  const known = new Map<string, boolean>();
+  const known = new Map<string, { readonly host: string; readonly answer: boolean }>();
   return (host, address) => {
-    const client = `${host}[${address}]`;
-    const found = known.get(client);
-    if (found !== undefined) return found;
+    const found = known.get(address);
+    if (found !== undefined && found.host === host) return found.answer;
     const answer = listed(list, host, address);
     if (isPending(answer)) return answer;
     if (known.size >= clientsKnown) known.clear();
-    known.set(client, answer);
+    known.set(address, { host, answer });
     return answer;
   };
 }

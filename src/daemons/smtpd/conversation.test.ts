@@ -70,7 +70,7 @@ class Scene {
       own: { hostname: 'mx.example.org', mailName: 'Postern', hideClient: false, date: () => '' },
       settings: () => defaultSettings('mx.example.org', client.label),
       isMalformed: () => false, hasSpace: () => true, isLocalRewriting: () => false, now: () => 0,
-      ticker: { monotonic: () => 0, after: () => ({ cancel: nothing }) }, contentFilter: '', withoutFlags: 0, nextInstance: () => '1.2.3.4',
+      ticker: { monotonic: () => 0, after: () => ({ cancel: nothing }) }, contentFilter: '', withoutFlags: 0, nextInstance: () => ({ begun: 1, number: 2 }),
     };
   }
 }

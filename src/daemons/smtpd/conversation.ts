@@ -8,6 +8,7 @@ import { fullSocket, type PeerSocket } from '../../host/lean-socket.ts';
 import { ServiceTrouble } from '../../ipc/service.ts';
 import type { Log } from '../../log/log.ts';
 import { Pump } from '../../network/pump.ts';
+import type { Peer } from '../../protocol/smtp-server/peer.ts';
 import { SmtpServerSession } from '../../protocol/smtp-server/session.ts';
 import type { SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
 import { reply } from '../../protocol/smtp-server/reply.ts';
@@ -37,6 +38,9 @@ const freshState = (client: Client, log: Log): AccessState => ({
   client, log, helo: undefined, protocol: 'SMTP', sender: undefined, recipient: undefined, recipientCount: 0, where: 'CONNECT', queueId: undefined,
   effects: noSideEffects(), deferIfPermit: undefined, deferIfReject: undefined, noted: undefined, warnOnly: false, recipientChecked: false, senderChecked: false,
   depth: 0, pipelinesIllegally: false,
+  // What comes later has its place from the beginning: an object that grows is made anew for every few fields.
+  stress: undefined, sasl: undefined, claimedSender: undefined, tls: undefined, logsInternal: undefined, forwarded: undefined, etrnDomain: undefined, size: undefined,
+  instance: undefined, answers: undefined, smtputf8: false,
 });
 
 type Answers = { readonly [V in Question['verb']]: (conversation: Conversation, question: Asked<V>) => MaybePromise<Verdict> };
@@ -94,8 +98,10 @@ export class Conversation {
     this.#transcript = transcript;
     this.#machine = new SmtpServerSession(this.#settings, hall.tls.level.isWrapped, listener);
     this.#log.info(`connect from ${client.label}`);
-    this.#encryption = new Encryption({ tls: hall.tls, hostname: hall.own.hostname, state: this.#state, counts: this.#counts, log: this.#log, machine: this.#machine });
-    this.#authentication = new Authentication({ sasl: hall.sasl, hostname: hall.own.hostname, state: this.#state, log: this.#log, authOnly: hall.tls.level.authOnly });
+    const { tls, sasl, own: { hostname } } = hall;
+    const parts = { tls, sasl, hostname, state: this.#state, counts: this.#counts, log: this.#log, machine: this.#machine, authOnly: tls.level.authOnly };
+    this.#encryption = new Encryption(parts);
+    this.#authentication = new Authentication(parts);
     this.#mail = new MailDialogue({ hall, state: this.#state, machine: this.#machine, milters: this.#milters, encryption: this.#encryption });
     if (hall.tls.level.isWrapped) return;
     // What came behind a proxy's header came before our greeting.
@@ -159,7 +165,7 @@ export class Conversation {
 
   /** A late answer does not hold the pump: replies that are ready go out meanwhile. */
   #ask(question: Question): void {
-    if (question.verb !== 'COMMAND') this.#lookAgain().where = question.verb === 'CONNECT' ? this.#machine.context().where : whereIs(question);
+    if (question.verb !== 'COMMAND') this.#lookAgain().where = question.verb === 'CONNECT' ? this.#machine.where : whereIs(question);
     const answer = this.#answer(question);
     if (!isPending(answer)) return this.#machine.answer(answer);
     answer.then((verdict) => this.#pump!.tell(() => this.#machine.answer(verdict)), (error: Error) => this.#broken(error));
@@ -236,11 +242,19 @@ export class Conversation {
 
   #connect(): MaybePromise<Verdict> {
     const peer = this.#hall.peerOf?.(this.#state.client, this.#settings);
-    return chain(peer, (known) => {
-      const verdict = this.#counted(this.#counts.connected(), () => chain(this.#verdict(this.#hall.policy.connect(this.#state)), (judged) =>
-        (judged.accept ? chain(this.#milters?.connect(), (own) => own ?? judged) : judged)));
-      return known === undefined ? verdict : chain(verdict, (said) => ({ ...said, peer: known }));
-    });
+    return isPending(peer) ? peer.then((late) => this.#met(late)) : this.#met(peer);
+  }
+
+  #met(peer: Peer | undefined): MaybePromise<Verdict> {
+    const refusal = this.#counts.connected();
+    const verdict = refusal === undefined ? this.#greeted() : this.#counted(refusal, () => this.#greeted());
+    return peer === undefined ? verdict : chain(verdict, (said) => ({ ...said, peer }));
+  }
+
+  #greeted(): MaybePromise<Verdict> {
+    const verdict = this.#verdict(this.#hall.policy.connect(this.#state));
+    if (this.#milters === undefined) return verdict;
+    return chain(verdict, (judged) => (judged.accept ? chain(this.#milters!.connect(), (own) => own ?? judged) : judged));
   }
 
   /** XCLIENT: whatever was known of the client, and was worked out for it, holds no more. */
@@ -262,11 +276,14 @@ export class Conversation {
     const again = this.#state.helo !== undefined;
     this.#state.helo = name;
     // A transaction that HELO will end is still there for its restrictions, as in Postfix.
-    this.#state.recipient = this.#machine.context().recipient;
-    return chain(this.#verdict(this.#hall.policy.hello(this.#state)), (verdict) => {
-      this.#state.recipient = undefined;
-      return verdict.accept ? chain(this.#milters?.hello(name, again), (own) => own ?? verdict) : verdict;
-    });
+    this.#state.recipient = this.#machine.firstRecipient;
+    const verdict = this.#verdict(this.#hall.policy.hello(this.#state));
+    return isPending(verdict) ? verdict.then((late) => this.#helloJudged(late, name, again)) : this.#helloJudged(verdict, name, again);
+  }
+
+  #helloJudged(verdict: Verdict, name: string, again: boolean): MaybePromise<Verdict> {
+    this.#state.recipient = undefined;
+    return verdict.accept && this.#milters !== undefined ? chain(this.#milters.hello(name, again), (own) => own ?? verdict) : verdict;
   }
 
   #mailFrom(question: Asked<'MAIL'>): MaybePromise<Verdict> {

@@ -4,7 +4,7 @@ import type { Log } from '../../log/log.ts';
 import type { SmtpServerSettings } from '../../protocol/smtp-server/settings.ts';
 import type { Verdict } from '../../protocol/smtp-server/steps.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
-import type { AccessState, Client } from './access/state.ts';
+import type { AccessState, Client, Instance } from './access/state.ts';
 import type { CountsFor } from './client-counts.ts';
 import type { Conversation } from './conversation.ts';
 import type { Audience } from './listeners.ts';
@@ -64,6 +64,6 @@ export interface Hall extends Audience {
   readonly milters?: MilterDesk | undefined;
   /** Undefined: replies go out as they are. */
   readonly editReply?: EditReply | undefined;
-  /** A name for the next mail transaction, as policy services know it. */
-  nextInstance(): string;
+  /** The next mail transaction, as policy services know it. */
+  nextInstance(): Instance;
 }

@@ -18,10 +18,9 @@ export interface Listening {
 
 /** Notices and lines name the client that the session has at that moment. */
 export function listenersOf({ notices, isWatched }: Audience, state: AccessState, utf8: boolean): Listening {
-  const label = (): string => state.client.label;
-  const transcript = notices === undefined ? undefined : new Transcript({ classes: notices.classes, threshold: notices.threshold, send: (notice) => notices.send(label(), notice) });
+  const transcript = notices === undefined ? undefined : new Transcript(notices, state);
   if (isWatched?.(state.client) !== true) return { transcript, listener: transcript };
-  const aloud = spokenAloud((text) => state.log.info(text), label, utf8);
+  const aloud = spokenAloud((text) => state.log.info(text), () => state.client.label, utf8);
   return { transcript, listener: transcript === undefined ? aloud : both(transcript, aloud) };
 }
 

@@ -5,7 +5,7 @@
 import { cleanupStatus, type CleanupReply } from '../../ipc/cleanup.ts';
 import { reply, say } from '../../protocol/smtp-server/reply.ts';
 import type { SmtpServerSession } from '../../protocol/smtp-server/session.ts';
-import type { Verdict } from '../../protocol/smtp-server/steps.ts';
+import type { Reply, Verdict } from '../../protocol/smtp-server/steps.ts';
 import { sameIgnoringCase } from '../../text/ascii.ts';
 import { chain, isPending, type MaybePromise } from '../../text/maybe.ts';
 import { forgetSideEffects, type AccessState, type Decision } from './access/state.ts';
@@ -36,7 +36,9 @@ export class MailDialogue {
   readonly #machine: SmtpServerSession;
   readonly #milters: SessionMilters | undefined;
   readonly #encryption: Pick<Encryption, 'received'>;
-  #mail: Omit<TransactionFacts, 'state'> & { readonly command: string } | undefined;
+  #mail: TransactionFacts | undefined;
+  /** MAIL, as the client said it. */
+  #command = '';
   #transaction: Transaction | ProxyTransaction | undefined;
   /** The client has gone: an answer that comes now must not begin anything. */
   #isGone = false;
@@ -62,12 +64,14 @@ export class MailDialogue {
 
   sender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
     this.forget();
-    const { sender, path, objection } = question;
-    return chain(this.isMalformed(sender, path, question.parameters.smtputf8), (malformed) => {
-      if (malformed) return badSender;
-      if (objection !== undefined) return { accept: false, reply: objection };
-      return chain(this.#hall.probeSender?.(sender), (probing) => this.#knownSender(probing === undefined ? question : { ...question, sender: probing }));
-    });
+    const malformed = this.isMalformed(question.sender, question.path, question.parameters.smtputf8);
+    return isPending(malformed) ? malformed.then((late) => this.#readSender(question, late)) : this.#readSender(question, malformed);
+  }
+
+  #readSender(question: Asked<'MAIL'>, malformed: boolean): MaybePromise<Verdict> {
+    if (malformed) return badSender;
+    if (question.objection !== undefined) return { accept: false, reply: question.objection };
+    return chain(this.#hall.probeSender?.(question.sender), (probing) => this.#knownSender(probing === undefined ? question : { ...question, sender: probing }));
   }
 
   #knownSender(question: Asked<'MAIL'>): MaybePromise<Verdict> {
@@ -77,7 +81,8 @@ export class MailDialogue {
     this.#state.size = question.parameters.size;
     this.#state.forwarded = question.forwarded;
     this.#state.instance = this.#hall.nextInstance();
-    return chain(this.#hall.policy.sender(this.#state), (decision) => this.#senderJudged(question, decision));
+    const decision = this.#hall.policy.sender(this.#state);
+    return isPending(decision) ? decision.then((late) => this.#senderJudged(question, late)) : this.#senderJudged(question, decision);
   }
 
   #senderJudged({ sender, parameters }: Asked<'MAIL'>, decision: Decision): MaybePromise<Verdict> {
@@ -97,26 +102,34 @@ export class MailDialogue {
     }
     const arrival = hall.now();
     return chain(hall.isLocalRewriting(state), (isLocalRewriting) => {
-      this.#mail = { sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received, logsPort: hall.logsPort, detectsUtf8: hall.detectsUtf8, command: this.#machine.commandLine };
+      this.#mail = {
+        state, sender, parameters, arrival, isLocalRewriting, contentFilter: hall.contentFilter, withoutFlags: hall.withoutFlags, receivedTls: this.#encryption.received,
+        logsPort: hall.logsPort, detectsUtf8: hall.detectsUtf8,
+      };
+      this.#command = this.#machine.commandLine;
       return hall.opensEarly ? this.#openEarly() : accepted;
     });
   }
 
   recipient(question: Asked<'RCPT'>): MaybePromise<Verdict> {
-    const { recipient, path, objection } = question;
-    return chain(this.isMalformed(recipient, path, this.#state.smtputf8 === true), (malformed) => {
-      if (malformed) return badRecipient;
-      if (objection !== undefined) return { accept: false, reply: objection };
-      return chain(this.#hall.probeSender?.(recipient), (probing) =>
-        (probing === undefined ? this.#knownRecipient(question) : this.#recipientJudged({ ...question, recipient: probing }, undefined)));
-    });
+    const malformed = this.isMalformed(question.recipient, question.path, this.#state.smtputf8 === true);
+    return isPending(malformed) ? malformed.then((late) => this.#readRecipient(question, late)) : this.#readRecipient(question, malformed);
   }
 
-  #knownRecipient(question: Asked<'RCPT'>): MaybePromise<Verdict> {
+  #readRecipient(question: Asked<'RCPT'>, malformed: boolean): MaybePromise<Verdict> {
+    if (malformed) return badRecipient;
+    if (question.objection !== undefined) return { accept: false, reply: question.objection };
+    const probing = this.#hall.probeSender?.(question.recipient);
+    return isPending(probing) ? probing.then((late) => this.#knownRecipient(question, late)) : this.#knownRecipient(question, probing);
+  }
+
+  #knownRecipient(question: Asked<'RCPT'>, probing: string | undefined): MaybePromise<Verdict> {
+    if (probing !== undefined) return this.#recipientJudged({ ...question, recipient: probing }, undefined);
     const state = this.#state;
     state.recipient = question.recipient;
     state.recipientChecked = false;
-    return chain(this.#hall.policy.recipient(state, sameIgnoringCase(question.recipient, 'postmaster')), (decision) => this.#recipientJudged(question, decision));
+    const decision = this.#hall.policy.recipient(state, sameIgnoringCase(question.recipient, 'postmaster'));
+    return isPending(decision) ? decision.then((late) => this.#recipientJudged(question, late)) : this.#recipientJudged(question, decision);
   }
 
   #recipientJudged(question: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
@@ -126,16 +139,23 @@ export class MailDialogue {
     return chain(this.#milters.rcpt(this.#machine.pathWords, refused), (reply) => this.#recipientTaken(question, reply === undefined ? decision : { kind: 'refuse', reply }));
   }
 
-  #recipientTaken({ recipient, notify, orcpt }: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
-    const state = this.#state;
+  #recipientTaken(question: Asked<'RCPT'>, decision: Decision): MaybePromise<Verdict> {
     if (decision?.kind === 'refuse') {
-      state.recipient = undefined;
+      this.#state.recipient = undefined;
       return verdictOf(decision);
     }
-    return chain(this.#open(), (transaction) => chain(transaction?.recipient(recipient, notify, orcpt, this.#machine.commandLine), (refusal) => {
-      state.recipient = undefined;
-      return refusal === undefined ? accepted : { accept: false, reply: refusal };
-    }));
+    const transaction = this.#open();
+    return isPending(transaction) ? transaction.then((late) => this.#passOn(question, late)) : this.#passOn(question, transaction);
+  }
+
+  #passOn({ recipient, notify, orcpt }: Asked<'RCPT'>, transaction: Transaction | ProxyTransaction | undefined): MaybePromise<Verdict> {
+    const refusal = transaction?.recipient(recipient, notify, orcpt, this.#machine.commandLine);
+    return isPending(refusal) ? refusal.then((late) => this.#passedOn(late)) : this.#passedOn(refusal);
+  }
+
+  #passedOn(refusal: Reply | undefined): Verdict {
+    this.#state.recipient = undefined;
+    return refusal === undefined ? accepted : { accept: false, reply: refusal };
   }
 
   #openEarly(): MaybePromise<Verdict> {
@@ -149,20 +169,22 @@ export class MailDialogue {
   /** Does the address resolve to a form that cannot be? Trouble with tables is for the restrictions to tell. */
   isMalformed(address: string, path: string, smtputf8: boolean): MaybePromise<boolean> {
     if (address === '') return false;
-    return chain(this.#hall.isMalformed(this.#state.sender ?? '', address, smtputf8), (malformed) => {
-      if (malformed) this.#state.log.warning(`Illegal address syntax from ${this.#state.client.label} in ${this.#state.where} command: ${path}`);
-      return malformed;
-    });
+    const malformed = this.#hall.isMalformed(this.#state.sender ?? '', address, smtputf8);
+    return isPending(malformed) ? malformed.then((late) => this.#toldIf(late, path)) : this.#toldIf(malformed, path);
+  }
+
+  #toldIf(malformed: boolean, path: string): boolean {
+    if (malformed) this.#state.log.warning(`Illegal address syntax from ${this.#state.client.label} in ${this.#state.where} command: ${path}`);
+    return malformed;
   }
 
   /** Undefined when the client has gone meanwhile. */
   #open(): MaybePromise<Transaction | ProxyTransaction | undefined> {
     if (this.#transaction !== undefined || this.#isGone) return this.#transaction;
-    const { command, ...mail } = this.#mail!;
-    const facts = { state: this.#state, ...mail, isFiltered: this.#milters?.isChained ?? false };
+    const facts = this.#mail!;
     const { proxy } = this.#hall;
-    if (proxy !== undefined) return this.#transaction = proxy.open(facts, command, () => this.#announce());
-    const transaction = Transaction.open(this.#hall.cleanup, facts);
+    if (proxy !== undefined) return this.#transaction = proxy.open(facts, this.#command, () => this.#announce());
+    const transaction = Transaction.open(this.#hall.cleanup, facts, this.#milters?.isChained);
     return isPending(transaction) ? transaction.then((late) => this.#opened(late)) : this.#opened(transaction);
   }
 
@@ -179,25 +201,31 @@ export class MailDialogue {
   }
 
   /** What is asked about the message is asked, and logged, of its recipient when it has only one. */
-  #ofWholeMessage(policy: (state: AccessState) => MaybePromise<Decision>): MaybePromise<Decision> {
+  #ofWholeMessage(when: 'data' | 'endOfData'): MaybePromise<Decision> {
     const state = this.#state;
-    state.recipient = state.recipientCount === 1 ? this.#machine.context().recipient : undefined;
-    return chain(policy(state), (decision) => {
-      state.recipient = undefined;
-      return decision;
-    });
+    state.recipient = state.recipientCount === 1 ? this.#machine.firstRecipient : undefined;
+    const decision = this.#hall.policy[when](state);
+    return isPending(decision) ? decision.then((late) => this.#judgedWhole(late)) : this.#judgedWhole(decision);
+  }
+
+  #judgedWhole(decision: Decision): Decision {
+    this.#state.recipient = undefined;
+    return decision;
   }
 
   data(): MaybePromise<Verdict> {
-    return chain(this.#ofWholeMessage((state) => this.#hall.policy.data(state)), (decision) => {
-      if (decision?.kind === 'refuse') return verdictOf(decision);
-      return this.#milters === undefined ? this.#begin() : this.#filteredData(this.#milters);
-    });
+    const decision = this.#ofWholeMessage('data');
+    return isPending(decision) ? decision.then((late) => this.#dataJudged(late)) : this.#dataJudged(decision);
+  }
+
+  #dataJudged(decision: Decision): MaybePromise<Verdict> {
+    if (decision?.kind === 'refuse') return verdictOf(decision);
+    return this.#milters === undefined ? this.#begin() : this.#filteredData(this.#milters);
   }
 
   #filteredData(milters: SessionMilters): MaybePromise<Verdict> {
     const state = this.#state;
-    state.recipient = this.#machine.context().recipient;
+    state.recipient = this.#machine.firstRecipient;
     return chain(milters.data(), (refusal) => {
       state.recipient = undefined;
       if (refusal !== undefined) return { accept: false, reply: refusal };
@@ -220,7 +248,7 @@ export class MailDialogue {
   end(size: number): MaybePromise<Verdict> {
     const transaction = this.#transaction!;
     this.#state.size = size;
-    return chain(this.#ofWholeMessage((state) => this.#hall.policy.endOfData(state)), (decision) => {
+    return chain(this.#ofWholeMessage('endOfData'), (decision) => {
       if (decision?.kind !== 'refuse') return transaction.end().then((outcome) => this.#concluded(transaction, outcome));
       this.forget();
       return verdictOf(decision);

@@ -30,12 +30,19 @@ export function openPeerRights({ config, log }: Tools, context: TableContext): P
   const verp = may('smtpd_authorized_verp_clients');
   const isExcluded = may('smtpd_forbid_bare_newline_exclusions', 'mynetworks');
   const discarded = discardedKeywords(config.view(peerParameters).smtpd_discard_ehlo_keyword_address_maps, context);
-  return (client, settings) =>
-    chain(xclient(client), (mayXclient) => chain(xforward(client), (mayXforward) => chain(verp(client), (mayVerp) =>
-      chain(isExcluded(client), (excluded) => chain(discarded(client, settings), (keywords): Peer => ({
-        client: client.label, discardedKeywords: keywords, xclient: mayXclient, xforward: mayXforward, verp: mayVerp,
-        policesNewlines: settings.smtpd_forbid_bare_newline !== 'no' && !settings.standAlone && excluded !== true,
-      }))))));
+  return (client, settings) => {
+    const rights = [xclient(client), xforward(client), verp(client), isExcluded(client)] as const;
+    const keywords = discarded(client, settings);
+    if (!rights.some(isPending) && !isPending(keywords)) return peerOf(client, settings, rights as KnownRights, keywords);
+    return Promise.all([Promise.all(rights), keywords]).then(([known, words]) => peerOf(client, settings, known, words));
+  };
+}
+
+type KnownRights = readonly [xclient: Right, xforward: Right, verp: Right, isExcluded: Right];
+
+function peerOf(client: Client, settings: SmtpServerSettings, [xclient, xforward, verp, isExcluded]: KnownRights, discardedKeywords: ReadonlySet<string> | undefined): Peer {
+  const policesNewlines = settings.smtpd_forbid_bare_newline !== 'no' && !settings.standAlone && isExcluded !== true;
+  return { client: client.label, discardedKeywords, policesNewlines, xclient, xforward, verp };
 }
 
 function rightOf(includes: (name: string, address: string) => MaybePromise<boolean>, log: Log): Question {

@@ -59,16 +59,32 @@ const earlierLists: Record<ListName, readonly ListName[]> = {
 
 const newRelayPermits = 'permit_mynetworks, permit_sasl_authenticated, permit_auth_destination';
 
-const relayFirst: readonly ListName[] = ['relay', 'recipient'];
-const recipientFirst: readonly ListName[] = ['recipient', 'relay'];
+type Turn = (policy: Policy, state: AccessState) => MaybePromise<Decision>;
 
-/** The next decision counts where this one does not refuse. */
-function unlessRefused(decision: MaybePromise<Decision>, next: () => MaybePromise<Decision>): MaybePromise<Decision> {
-  if (isPending(decision)) return decision.then((late) => (late?.kind === 'refuse' ? late : next()));
-  return decision?.kind === 'refuse' ? decision : next();
+/** Each in its turn until one refuses; where none does the decision of the last one counts. */
+function inTurn(turns: readonly Turn[], policy: Policy, state: AccessState, from = 0): MaybePromise<Decision> {
+  for (let at = from; ; at++) {
+    const decision = turns[at]!(policy, state);
+    const isLast = at === turns.length - 1;
+    if (isPending(decision)) return isLast ? decision : decision.then((late) => (late?.kind === 'refuse' ? late : inTurn(turns, policy, state, at + 1)));
+    if (isLast || decision?.kind === 'refuse') return decision;
+  }
 }
 
 export class Policy {
+  static readonly #ofEtrn: readonly Turn[] = [
+    (policy, state) => policy.#ask('client', state), (policy, state) => policy.#ask('hello', state), (policy, state) => policy.#askEtrn(state),
+  ];
+  static readonly #ofRecipient: readonly Turn[] = [
+    (policy, state) => policy.#ask('client', state), (policy, state) => policy.#ask('hello', state), (policy, state) => policy.#askSender(state), (policy, state) => policy.#askRecipient(state),
+  ];
+  static readonly #relayFirst: readonly Turn[] = [
+    (policy, state) => policy.#askFirst('relay', state), (policy, state) => policy.#ask('recipient', state, true), (policy, state) => policy.#listed(state),
+  ];
+  static readonly #recipientFirst: readonly Turn[] = [
+    (policy, state) => policy.#askFirst('recipient', state), (policy, state) => policy.#askRelayLast(state), (policy, state) => policy.#listed(state),
+  ];
+
   readonly #setup: AccessSetup;
   readonly #rules: PolicyRules;
   readonly #lists: Record<ListName, Restriction | undefined>;
@@ -116,8 +132,7 @@ export class Policy {
   }
 
   etrn(state: AccessState): MaybePromise<Decision> {
-    if (!this.#rules.delayReject) return this.#askEtrn(state);
-    return unlessRefused(this.#ask('client', state), () => unlessRefused(this.#ask('hello', state), () => this.#askEtrn(state)));
+    return this.#rules.delayReject ? inTurn(Policy.#ofEtrn, this, state) : this.#askEtrn(state);
   }
 
   #askEtrn(state: AccessState): MaybePromise<Decision> {
@@ -130,10 +145,7 @@ export class Policy {
   recipient(state: AccessState, isPostmaster: boolean): MaybePromise<Decision> {
     this.#noteEightBits('recipient', state.recipient ?? '', state);
     if (isPostmaster) return permit;
-    if (!this.#rules.delayReject) return this.#askRecipient(state);
-    return unlessRefused(this.#ask('client', state), () =>
-      unlessRefused(this.#ask('hello', state), () =>
-        unlessRefused(this.#askSender(state), () => this.#askRecipient(state))));
+    return this.#rules.delayReject ? inTurn(Policy.#ofRecipient, this, state) : this.#askRecipient(state);
   }
 
   #noteEightBits(side: 'sender' | 'recipient', address: string, state: AccessState): void {
@@ -146,20 +158,25 @@ export class Policy {
   }
 
   #askRecipient(state: AccessState): MaybePromise<Decision> {
-    const [first, second]: readonly ListName[] = this.#rules.relayBeforeRecipient && !this.#oldRelayRules ? relayFirst : recipientFirst;
     this.#begin('recipient', state);
-    const early = chain(this.#ask(first!, state, true), (decision) => {
-      if (decision?.kind === 'refuse')
-        noteOldDefault(this.#setup, state, 'smtpd_relay_before_recipient_restrictions', 'smtpd_relay_before_recipient_restrictions=no',
-          `to reject recipient "${state.recipient}" from client "${state.client.label}"`);
-      return decision;
-    });
-    return unlessRefused(early, () => unlessRefused(this.#askLast(second!, state), () => this.#listed(state)));
+    return inTurn(this.#rules.relayBeforeRecipient && !this.#oldRelayRules ? Policy.#relayFirst : Policy.#recipientFirst, this, state);
+  }
+
+  #askFirst(name: 'relay' | 'recipient', state: AccessState): MaybePromise<Decision> {
+    const decision = this.#ask(name, state, true);
+    return isPending(decision) ? decision.then((late) => this.#askedFirst(state, late)) : this.#askedFirst(state, decision);
+  }
+
+  #askedFirst(state: AccessState, decision: Decision): Decision {
+    if (decision?.kind === 'refuse')
+      noteOldDefault(this.#setup, state, 'smtpd_relay_before_recipient_restrictions', 'smtpd_relay_before_recipient_restrictions=no',
+        `to reject recipient "${state.recipient}" from client "${state.client.label}"`);
+    return decision;
   }
 
   // With the old default nothing is refused here; it is only said what the new one would have refused.
-  #askLast(name: ListName, state: AccessState): MaybePromise<Decision> {
-    if (!this.#oldRelayRules) return this.#ask(name, state, true);
+  #askRelayLast(state: AccessState): MaybePromise<Decision> {
+    if (!this.#oldRelayRules) return this.#ask('relay', state, true);
     return chain(this.#oldRelayRules(state, subjects.relay(state)!), (decision) => {
       if (decision === undefined)
         noteOldDefault(this.#setup, state, 'smtpd_relay_restrictions', '"smtpd_relay_restrictions = (empty)"',
@@ -180,12 +197,15 @@ export class Policy {
     state.senderChecked = false;
     // What the lists before it have noted is not for an unlisted sender.
     if (this.#lists.sender === undefined) this.#begin('sender', state);
-    return chain(this.#ask('sender', state), (decision) => {
-      if (decision?.kind === 'refuse' || !this.#rules.rejectUnlistedSender || state.effects.discard) return decision;
-      const about = subjects.sender(state);
-      if (about === undefined) return decision;
-      return chain(guarded(this.#unlistedSender, state, about, this.#setup), (unlisted) => unlisted ?? decision);
-    });
+    const decision = this.#ask('sender', state);
+    return isPending(decision) ? decision.then((late) => this.#askedSender(state, late)) : this.#askedSender(state, decision);
+  }
+
+  #askedSender(state: AccessState, decision: Decision): MaybePromise<Decision> {
+    if (decision?.kind === 'refuse' || !this.#rules.rejectUnlistedSender || state.effects.discard) return decision;
+    const about = subjects.sender(state);
+    if (about === undefined) return decision;
+    return chain(guarded(this.#unlistedSender, state, about, this.#setup), (unlisted) => unlisted ?? decision);
   }
 
   /** @param goesOn the list follows another about the same recipient: what that one has noted still counts */

@@ -28,7 +28,7 @@ import { accessSetup, restrictionClasses, restrictionMistake } from './access/op
 import { openRelay } from './access/relay-guard.ts';
 import type { Resolved } from './access/resolver.ts';
 import { accessParameters, type AccessSetup } from './access/setup.ts';
-import type { AccessState, Client } from './access/state.ts';
+import type { AccessState, Client, Instance } from './access/state.ts';
 import { clientCounts } from './client-counts.ts';
 import { ClientNames } from './client-name.ts';
 import { Conversation } from './conversation.ts';
@@ -116,7 +116,7 @@ function open(tools: Tools): Promise<Service> {
     },
     start: () => tls.start(),
     drain: () => tls.close(),
-    stranger: async (session) => (proxy === undefined || session.ends !== undefined ? meet(session, 'direct') : introduce({ ...session, socket: fullSocket(session.socket) }, proxy)),
+    stranger: (session) => (proxy === undefined || session.ends !== undefined ? meet(session, 'direct') : introduce({ ...session, socket: fullSocket(session.socket) }, proxy)),
   };
   return tls.open().then(() => service);
 }
@@ -179,14 +179,9 @@ function openHall(tools: Tools, context: TableContext, dns: Resolver, hosts: Hos
 const nobody = (): boolean => false;
 const noMore: ReadonlyMap<string, string> = new Map();
 
-/** `pid.seconds.microseconds.number`, in hexadecimal: never the same twice on this machine. */
-function instances(clock: Clock): () => string {
+function instances(clock: Clock): () => Instance {
   let number = 0;
-  return () => {
-    const now = clock.now();
-    const parts = [process.pid, Math.floor(now / 1000), Math.floor((now % 1000) * 1000), number++];
-    return parts.map((part) => part.toString(16)).join('.');
-  };
+  return () => ({ begun: clock.now(), number: number++ });
 }
 
 function isMalformed(setup: AccessSetup, sender: string, address: string, smtputf8: boolean): MaybePromise<boolean> {

@@ -19,6 +19,9 @@ import { forwardedClient } from '../../protocol/smtp-server/client-attributes.ts
 import type { AccessState } from './access/state.ts';
 import { originLabel } from './log-lines.ts';
 
+/** What a record of each attribute begins with: `name=`. */
+const attribute = Object.fromEntries(Object.entries(attributeName).map(([key, name]) => [key, `${name}=`])) as Record<keyof typeof attributeName, string>;
+
 export interface TransactionFacts {
   readonly state: AccessState;
   readonly sender: string;
@@ -36,8 +39,6 @@ export interface TransactionFacts {
   readonly logsPort?: boolean | undefined;
   /** smtputf8_autodetect_classes */
   readonly detectsUtf8?: boolean | undefined;
-  /** Milters may want to see the content. */
-  readonly isFiltered?: boolean;
 }
 
 export interface OwnName {
@@ -52,7 +53,8 @@ export interface OwnName {
 export class Transaction {
   readonly facts: TransactionFacts;
   readonly #session: CleanupSession;
-  readonly #recipients: string[] = [];
+  #recipients = 0;
+  #lastRecipient: string | undefined;
   #flags = 0;
 
   constructor(facts: TransactionFacts, session: CleanupSession) {
@@ -61,12 +63,12 @@ export class Transaction {
     this.#envelope();
   }
 
-  /** Rejects with ServiceTrouble when cleanup is out of reach. */
-  static open(cleanup: Cleanup, facts: TransactionFacts): MaybePromise<Transaction> {
+  /** Rejects with ServiceTrouble when cleanup is out of reach. `isFiltered`: milters may want to see the content. */
+  static open(cleanup: Cleanup, facts: TransactionFacts, isFiltered = false): MaybePromise<Transaction> {
     const { smtputf8, requireTls } = facts.parameters;
     const utf8 = smtputf8 ? cleanupFlag.smtputf8 : facts.detectsUtf8 ? cleanupFlag.autoUtf8 : 0;
     // Milters for mail of other sources are never asked about ours.
-    const wishes = (facts.isFiltered ? cleanupFlag.inspect : 0) | (requireTls ? cleanupFlag.requireTls : 0);
+    const wishes = (isFiltered ? cleanupFlag.inspect : 0) | (requireTls ? cleanupFlag.requireTls : 0);
     const flags = ((externalFlags | cleanupFlag.smtpReply) & ~facts.withoutFlags & ~cleanupFlag.milter) | utf8 | wishes;
     const session = cleanup.open({ flags, lineEnd: 'crlf' });
     return isPending(session) ? session.then((late) => new Transaction(facts, late)) : new Transaction(facts, session);
@@ -77,10 +79,11 @@ export class Transaction {
   }
 
   recipient(address: string, notify: number, orcpt: string, _command?: string): undefined {
-    if (notify !== 0) this.#attribute(attributeName.dsnNotify, notify);
-    if (orcpt !== '') this.#attribute(attributeName.dsnOrcpt, orcpt);
+    if (notify !== 0) this.#attribute(attribute.dsnNotify, notify);
+    if (orcpt !== '') this.#attribute(attribute.dsnOrcpt, orcpt);
     this.#session.record(recordType.recipient, address);
-    if (this.#recipients.length < 2) this.#recipients.push(address);
+    this.#recipients++;
+    this.#lastRecipient = address;
   }
 
   /** Milters want to see the message before it is kept. */
@@ -93,7 +96,7 @@ export class Transaction {
   begin(own: OwnName): undefined {
     this.#flag();
     this.#session.message();
-    this.#session.content(headLines(this.facts, receivedLines(this.facts, own, this.queueId, this.#recipients.length === 1 ? this.#recipients[0] : undefined)));
+    this.#session.content(headLines(this.facts, receivedLines(this.facts, own, this.queueId, this.#recipients === 1 ? this.#lastRecipient : undefined)));
   }
 
   content(chunk: Buffer): boolean {
@@ -111,7 +114,7 @@ export class Transaction {
     if (effects.filter !== undefined) this.#session.record(recordType.filter, effects.filter);
     if (effects.redirect !== undefined) this.#session.record(recordType.redirect, effects.redirect);
     for (const address of effects.bcc) {
-      this.#attribute(attributeName.dsnNotify, dsnNotify.never);
+      this.#attribute(attribute.dsnNotify, dsnNotify.never);
       this.#session.record(recordType.recipient, address);
     }
     return this.#session.end();
@@ -129,8 +132,8 @@ export class Transaction {
     this.#session.abort();
   }
 
-  #attribute(name: string, value: string | number): void {
-    this.#session.record(recordType.attribute, `${name}=${value}`);
+  #attribute(lead: string, value: string | number): void {
+    this.#session.record(recordType.attribute, lead + value);
   }
 
   #envelope(): void {
@@ -139,13 +142,13 @@ export class Transaction {
     session.record(recordType.time, `${Math.floor(arrival / 1000)} ${Math.floor((arrival % 1000) * 1000)}`);
     if (contentFilter !== '') session.record(recordType.filter, contentFilter);
     const { forwarded } = this.facts.state;
-    this.#attribute(attributeName.logIdent, forwarded?.ident?.id ?? this.queueId);
-    this.#attribute(attributeName.rewriteContext, forwarded?.source ?? (isLocalRewriting ? 'local' : 'remote'));
+    this.#attribute(attribute.logIdent, forwarded?.ident?.id ?? this.queueId);
+    this.#attribute(attribute.rewriteContext, forwarded?.source ?? (isLocalRewriting ? 'local' : 'remote'));
     this.#loginAttributes();
-    if (parameters.dsnEnvid !== undefined) this.#attribute(attributeName.dsnEnvid, parameters.dsnEnvid);
-    if (parameters.dsnRet !== 0) this.#attribute(attributeName.dsnRet, parameters.dsnRet);
+    if (parameters.dsnEnvid !== undefined) this.#attribute(attribute.dsnEnvid, parameters.dsnEnvid);
+    if (parameters.dsnRet !== 0) this.#attribute(attribute.dsnRet, parameters.dsnRet);
     session.record(recordType.sender, sender);
-    if (parameters.encoding !== undefined) this.#attribute(attributeName.encoding, parameters.encoding);
+    if (parameters.encoding !== undefined) this.#attribute(attribute.encoding, parameters.encoding);
     this.#clientAttributes();
     if (parameters.verp !== undefined) session.record(recordType.verp, parameters.verp);
   }
@@ -153,32 +156,34 @@ export class Transaction {
   #loginAttributes(): void {
     const { state: { sasl }, parameters: { auth } } = this.facts;
     if (sasl !== undefined) {
-      this.#attribute(attributeName.saslMethod, sasl.method);
-      this.#attribute(attributeName.saslUsername, sasl.username);
+      this.#attribute(attribute.saslMethod, sasl.method);
+      this.#attribute(attribute.saslUsername, sasl.username);
     }
-    if (auth !== undefined) this.#attribute(attributeName.saslSender, auth);
+    if (auth !== undefined) this.#attribute(attribute.saslSender, auth);
   }
 
   /** Unknown values are recorded too: without any, the mail would pass for local submission. */
   #clientAttributes(): void {
     const { state, logsPort } = this.facts;
     const { client, helo, protocol } = state;
-    const origin = forwardedClient(state.forwarded) ?? { ...client, helo, protocol };
-    this.#attribute(attributeName.logClientName, origin.name);
-    this.#attribute(attributeName.logClientAddress, origin.literal);
-    this.#attribute(attributeName.logClientPort, origin.port);
-    this.#attribute(attributeName.logMessageOrigin, originLabel(state, logsPort === true) ?? client.label);
-    if (origin.helo !== undefined) this.#attribute(attributeName.logHeloName, origin.helo);
-    this.#attribute(attributeName.logProtocolName, origin.protocol);
-    this.#attribute(attributeName.clientName, client.name);
-    this.#attribute(attributeName.reverseClientName, client.reverseName);
-    this.#attribute(attributeName.clientAddress, client.address);
-    this.#attribute(attributeName.clientPort, client.port);
-    this.#attribute(attributeName.serverAddress, client.serverAddress);
-    this.#attribute(attributeName.serverPort, client.serverPort);
-    if (helo !== undefined) this.#attribute(attributeName.heloName, helo);
-    this.#attribute(attributeName.protocolName, protocol);
-    this.#attribute(attributeName.clientAddressType, client.address.includes(':') ? '10' : '2');
+    const forwarded = forwardedClient(state.forwarded);
+    const { name, literal, port } = forwarded ?? client;
+    const originHelo = forwarded === undefined ? helo : forwarded.helo;
+    this.#attribute(attribute.logClientName, name);
+    this.#attribute(attribute.logClientAddress, literal);
+    this.#attribute(attribute.logClientPort, port);
+    this.#attribute(attribute.logMessageOrigin, forwarded === undefined ? client.label : originLabel(state, logsPort === true)!);
+    if (originHelo !== undefined) this.#attribute(attribute.logHeloName, originHelo);
+    this.#attribute(attribute.logProtocolName, forwarded?.protocol ?? protocol);
+    this.#attribute(attribute.clientName, client.name);
+    this.#attribute(attribute.reverseClientName, client.reverseName);
+    this.#attribute(attribute.clientAddress, client.address);
+    this.#attribute(attribute.clientPort, client.port);
+    this.#attribute(attribute.serverAddress, client.serverAddress);
+    this.#attribute(attribute.serverPort, client.serverPort);
+    if (helo !== undefined) this.#attribute(attribute.heloName, helo);
+    this.#attribute(attribute.protocolName, protocol);
+    this.#attribute(attribute.clientAddressType, client.address.includes(':') ? '10' : '2');
   }
 }
 

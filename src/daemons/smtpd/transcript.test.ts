@@ -6,7 +6,7 @@ import { both, classOf, spokenAloud, Transcript, transcriptText, type ErrorClass
 
 function scene(classes: readonly ErrorClass[], threshold = 100) {
   const sent: Notice[] = [];
-  const transcript = new Transcript({ classes: new Set(classes), threshold, send: (notice) => void sent.push(notice) });
+  const transcript = new Transcript({ classes: new Set(classes), threshold, send: (_label, notice) => void sent.push(notice) }, { client: { label: 'client.test[192.0.2.1]' } });
   const said = (reply: Reply): void => transcript.said(reply, renderReply(reply));
   return { sent, transcript, said };
 }

@@ -23,7 +23,8 @@ export interface TranscriptRules {
   readonly classes: ReadonlySet<ErrorClass>;
   /** Lines. */
   readonly threshold: number;
-  readonly send: (notice: Notice) => void;
+  /** @param label the client, as it is called at that moment */
+  send(label: string, notice: Notice): void;
 }
 
 /** What the machine tells of all that is said. */
@@ -60,26 +61,29 @@ const saidMark = 'Out: ';
 
 export class Transcript implements Listener {
   readonly #rules: TranscriptRules;
-  /** Commands, and the bytes of replies, each behind its mark. */
+  readonly #about: { readonly client: { readonly label: string } };
+  /** Commands, and the bytes of replies: these end with a line end. */
   #turns: string[] = [];
   #count = 0;
   /** Most sessions have no errors: it is made for the first. */
   #found: Set<ErrorClass> | undefined;
 
-  constructor(rules: TranscriptRules) {
+  /** `about`: the session, whose client may become another one. */
+  constructor(rules: TranscriptRules, about: { readonly client: { readonly label: string } }) {
     this.#rules = rules;
+    this.#about = about;
   }
 
   /** A command, as it came. */
   heard(line: string): void {
     if (this.#count > this.#rules.threshold) this.flush();
-    this.#turns.push(heardMark, line);
+    this.#turns.push(line);
     this.#count++;
   }
 
   /** A reply, and its bytes. */
   said(reply: Reply, bytes: string): void {
-    this.#turns.push(saidMark, bytes);
+    this.#turns.push(bytes);
     this.#count += typeof reply.text === 'string' ? 1 : reply.text.length;
     // A message well received makes up for earlier errors.
     if (this.#found !== undefined && reply.code === 250 && typeof reply.text === 'string' && /^Ok: .*queued as /.test(reply.text)) this.#found = undefined;
@@ -95,17 +99,13 @@ export class Transcript implements Listener {
     this.#count = 0;
     this.#found = undefined;
     const isWanted = found !== undefined && [...found].some((each) => this.#rules.classes.has(each));
-    if (isWanted && turns.length > 0) this.#rules.send({ lines: linesOf(turns), reason, isBounce: found.has('bounce') });
+    if (isWanted && turns.length > 0) this.#rules.send(this.#about.client.label, { lines: turns.flatMap(linesOfTurn), reason, isBounce: found.has('bounce') });
   }
 }
 
-function linesOf(turns: readonly string[]): string[] {
-  return turns.flatMap((mark, at) => (at % 2 === 0 ? linesOfTurn(mark, turns[at + 1]!) : []));
-}
-
-function linesOfTurn(mark: string, text: string): string[] {
-  if (mark === heardMark) return [mark + withoutSecret(text)];
-  return text.split('\r\n').filter((line) => line !== '').map((line) => mark + line);
+function linesOfTurn(text: string): string[] {
+  if (!text.endsWith('\r\n')) return [heardMark + withoutSecret(text)];
+  return text.split('\r\n').filter((line) => line !== '').map((line) => saidMark + line);
 }
 
 function withoutSecret(line: string): string {

@@ -52,9 +52,12 @@ export interface AttributeRules {
   readonly families: readonly ('IPv4' | 'IPv6')[];
 }
 
+const special = /[ <>()\\";@]/;
+const everySpecial = new RegExp(special, 'g');
+
 /** What special characters could do in headers, logs and macros. RFC 5322 section 3.2.3. */
 export function neuter(text: string): string {
-  return text.replace(/[ <>()\\";@]/g, '?');
+  return special.test(text) ? text.replace(everySpecial, '?') : text;
 }
 
 type Taken<T> = (into: T, value: string, rules: AttributeRules) => boolean;

@@ -8,16 +8,23 @@ const names = [...verbs.map((verb) => verb.name.toLowerCase()), 'unknown'];
 
 const none: readonly number[] = names.map(() => 0);
 
+/** A command that is followed by another one, or by the end, and did not succeed before has failed. */
 export class CommandCounts {
-  readonly #good = none.slice();
   readonly #all = none.slice();
+  /** Most sessions have none: made for the first. */
+  #failed: number[] | undefined;
+  /** The place of a command that was tried and has not succeeded; -1: there is none. */
+  #open = -1;
 
   tried(verb: Verb | undefined): void {
-    this.#all[places.get(verb)!]!++;
+    if (this.#open >= 0) (this.#failed ??= none.slice())[this.#open]!++;
+    this.#open = places.get(verb)!;
+    this.#all[this.#open]!++;
   }
 
-  succeeded(verb: Verb | undefined): void {
-    this.#good[places.get(verb)!]!++;
+  /** The command that was tried last. */
+  succeeded(): void {
+    this.#open = -1;
   }
 
   /** `ehlo=1 rcpt=0/1 commands=1/2`; a session without commands gives `commands=0/0`. */
@@ -28,7 +35,7 @@ export class CommandCounts {
     for (let place = 0; place < names.length; place++) {
       const tried = this.#all[place]!;
       if (tried === 0) continue;
-      const good = this.#good[place]!;
+      const good = tried - (this.#failed?.[place] ?? 0) - (place === this.#open ? 1 : 0);
       text += `${ratio(names[place]!, good, tried)} `;
       allGood += good;
       all += tried;

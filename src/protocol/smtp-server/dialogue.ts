@@ -156,6 +156,13 @@ export class Dialogue {
   }
 }
 
+const none: readonly string[] = [];
+
+/** What stands behind the path of MAIL or RCPT: nothing, as a rule. */
+export function parametersOf(words: readonly CommandWord[]): readonly string[] {
+  return words.length <= 3 ? none : words.slice(3).map((word) => word.text);
+}
+
 export function refuse(reply: Reply): Outcome {
   return { kind: 'refuse', reply };
 }

@@ -89,6 +89,7 @@ export class ContentGauge {
 
 const fromLine = Buffer.from('From ', 'latin1');
 const mailboxLine = Buffer.from('X-Mailbox-Line: ', 'latin1');
+const nothing = Buffer.alloc(0);
 const emptyLine = Buffer.from('\r\n', 'latin1');
 const QUOTE = 62;
 
@@ -97,7 +98,7 @@ const QUOTE = 62;
  * own, and a line that begins with a blank must not continue the Received header that comes before it.
  */
 export class Opening {
-  #held: Buffer = Buffer.alloc(0);
+  #held = nothing;
   readonly #lineLimit: number;
 
   constructor(lineLimit: number) {

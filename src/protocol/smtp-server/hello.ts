@@ -42,7 +42,8 @@ function ehloReply(dialogue: Dialogue, bare: boolean): Reply {
   for (const [name, line] of keywords) {
     if (bare && name !== 'enhancedstatuscodes') continue;
     const text = dialogue.offers(name) ? line(dialogue) : undefined;
-    if (text !== undefined) lines.push(...(typeof text === 'string' ? [text] : text));
+    if (typeof text === 'string') lines.push(text);
+    else if (text !== undefined) lines.push(...text);
   }
   return reply(250, undefined, lines);
 }
@@ -62,7 +63,7 @@ function logDiscarded(dialogue: Dialogue): void {
 
 function checkHello(verb: 'HELO' | 'EHLO', syntax: Reply, words: readonly CommandWord[]): Outcome {
   if (words.length < 2) return refuse(syntax);
-  return ask({ verb, name: words.slice(1).map((word) => word.text).join(' ') });
+  return ask({ verb, name: words.length === 2 ? words[1]!.text : words.slice(1).map((word) => word.text).join(' ') });
 }
 
 function nameOf(question: Question): string {

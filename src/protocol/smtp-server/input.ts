@@ -42,9 +42,10 @@ export class Input {
 
   push(bytes: Buffer): void {
     if (bytes.length === 0) return;
-    this.#chunks.push(bytes);
     this.#size += bytes.length;
-    if (this.#chunks.length > 2) this.#gather();
+    // As a rule there is nothing, then one piece: an array that is pushed to has room for many more.
+    if (this.#chunks.length === 0) this.#chunks = [bytes];
+    else if (this.#chunks.push(bytes) > 2) this.#gather();
   }
 
   /** A client that sends single bytes while we are busy must not make us keep as many buffers: small ones are joined. */
@@ -77,7 +78,7 @@ export class Input {
     this.#size -= count;
     const chunks = this.#chunks;
     if (this.#at !== chunks[0]?.length) return;
-    if (chunks.length === 1) chunks.length = 0;
+    if (chunks.length === 1) chunks.pop();
     else chunks.shift();
     this.#at = 0;
   }
@@ -91,7 +92,7 @@ export class Input {
     if (this.#skipBudget > 0) return this.#skip();
     const head = this.#join(limit + 1);
     if (head === undefined) return undefined;
-    const end = head.indexOf(LF, this.#at);
+    const end = this.#endIn(head, limit);
     const length = end - this.#at + 1;
     if (end >= 0 && (length <= limit || (length === limit + 1 && head[end - 1] === CR))) {
       return this.#cut(head, end);
@@ -102,6 +103,13 @@ export class Input {
     this.#skipBudget = limit;
     this.use(limit);
     return this.#skip();
+  }
+
+  /** Where the LF of a line is that is not too long; -1: nowhere. Command lines are short: they are looked through faster than anybody is called. */
+  #endIn(head: Buffer, limit: number): number {
+    const stop = Math.min(head.length, this.#at + limit + 1);
+    for (let at = this.#at; at < stop; at++) if (head[at] === LF) return at;
+    return -1;
   }
 
   #cut(head: Buffer, end: number): string {

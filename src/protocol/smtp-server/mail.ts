@@ -3,12 +3,12 @@
  * message/path-parameters.ts; here is what they mean for this session.
  */
 import { mailParameters, noMailParameters } from '../../message/path-parameters.ts';
-import type { MailParameters } from '../../message/path-parameters.ts';
+import type { MailParameters, ParameterOptions } from '../../message/path-parameters.ts';
 import type { CommandWord } from '../../message/smtp-path.ts';
 import { isAscii, sameIgnoringCase } from '../../text/ascii.ts';
 import { readPath } from './address.ts';
 import type { Dialogue, Outcome, Verb } from './dialogue.ts';
-import { ask, refuse } from './dialogue.ts';
+import { ask, parametersOf, refuse } from './dialogue.ts';
 import { afterHello, notAfterChunk, notNested } from './order.ts';
 import { say } from './reply.ts';
 import type { Reply } from './steps.ts';
@@ -17,22 +17,33 @@ export function checkMail(dialogue: Dialogue, words: readonly CommandWord[]): Ou
   const path = words[2];
   if (path === undefined || !sameIgnoringCase(words[1]!.text, 'from:')) return refuse(say.mailSyntax);
   if (path.broken) return refuse(say.badSender);
-  const parameters = words.slice(3).map((word) => word.text);
+  const parameters = parametersOf(words);
   const smtputf8 = wantsSmtputf8(dialogue, parameters);
   const sender = readPath(dialogue, path.text, { allowEmpty: true, strict: dialogue.settings.strict_rfc821_envelopes, smtputf8 });
   if (sender === undefined) return refuse(say.badSender);
-  const result = mailParameters(parameters, {
-    smtputf8: dialogue.smtputf8Offered, dsn: dialogue.offers('dsn'), auth: true,
-    requireTls: dialogue.settings.requiretls_enable && dialogue.encrypted && dialogue.offers('requiretls'),
-    verp: dialogue.peer.verp === true, verpFilter: dialogue.settings.verp_delimiter_filter,
-  });
-  const objecting = (objection: Reply): Outcome => ask({ verb: 'MAIL', sender, path: path.text, parameters: { ...noMailParameters, smtputf8 }, objection });
-  if ('refusal' in result) return objecting(result.refusal);
+  const result = parameters.length === 0 ? nothingSaid : mailParameters(parameters, allowed(dialogue));
+  if ('refusal' in result) return objecting(sender, path.text, smtputf8, result.refusal);
   const objection = objectionTo(dialogue, sender, result.mail);
   if (objection !== undefined) return refuse(objection);
-  if (dialogue.settings.strict_smtputf8 && !result.mail.smtputf8 && !isAscii(sender)) return objecting(say.needSmtputf8);
-  const question = { verb: 'MAIL', sender, path: path.text, parameters: withDelimiters(result.mail, dialogue.settings.default_verp_delimiters) } as const;
-  return ask(dialogue.forwarded === undefined ? question : { ...question, forwarded: dialogue.forwarded });
+  if (dialogue.settings.strict_smtputf8 && !result.mail.smtputf8 && !isAscii(sender)) return objecting(sender, path.text, smtputf8, say.needSmtputf8);
+  const mail = withDelimiters(result.mail, dialogue.settings.default_verp_delimiters);
+  return ask({ verb: 'MAIL', sender, path: path.text, parameters: mail, forwarded: dialogue.forwarded, objection: undefined });
+}
+
+function objecting(sender: string, path: string, smtputf8: boolean, objection: Reply): Outcome {
+  return ask({ verb: 'MAIL', sender, path, parameters: { ...noMailParameters, smtputf8 }, forwarded: undefined, objection });
+}
+
+const nothingSaid = { mail: noMailParameters } as const;
+
+/** What this client may say, here and now. */
+function allowed(dialogue: Dialogue): ParameterOptions {
+  const { settings, peer, encrypted } = dialogue;
+  return {
+    smtputf8: dialogue.smtputf8Offered, dsn: dialogue.offers('dsn'), auth: true,
+    requireTls: settings.requiretls_enable && encrypted && dialogue.offers('requiretls'),
+    verp: peer.verp === true, verpFilter: settings.verp_delimiter_filter,
+  };
 }
 
 /** XVERP without delimiters asks for the usual ones. */

@@ -4,7 +4,7 @@ import type { CommandWord } from '../../message/smtp-path.ts';
 import { isAscii, sameIgnoringCase } from '../../text/ascii.ts';
 import { readPath } from './address.ts';
 import type { Dialogue, Outcome, Transaction, Verb } from './dialogue.ts';
-import { answer, ask, refuse } from './dialogue.ts';
+import { answer, ask, parametersOf, refuse } from './dialogue.ts';
 import { notAfterChunk, withinMail } from './order.ts';
 import { say } from './reply.ts';
 import type { Reply } from './steps.ts';
@@ -17,14 +17,20 @@ function checkRcpt(dialogue: Dialogue, words: readonly CommandWord[]): Outcome {
   const smtputf8 = mail!.smtputf8;
   const recipient = readPath(dialogue, path.text, { strict: settings.strict_rfc821_envelopes, smtputf8 });
   if (recipient === undefined) return refuse(say.badRecipient);
-  const objecting = (objection: Reply): Outcome => ask({ verb: 'RCPT', recipient, path: path.text, notify: 0, orcpt: '', objection });
-  const result = rcptParameters(words.slice(3).map((word) => word.text), { dsn: dialogue.offers('dsn') });
-  if ('refusal' in result) return objecting(result.refusal);
+  const parameters = parametersOf(words);
+  const result = parameters.length === 0 ? nothingSaid : rcptParameters(parameters, { dsn: dialogue.offers('dsn') });
+  if ('refusal' in result) return objecting(recipient, path.text, result.refusal);
   const limit = settings.smtpd_recipient_limit;
   if (limit > 0 && mail!.recipients >= limit) return oneTooMany(dialogue, mail!);
-  if (settings.strict_smtputf8 && !smtputf8 && !isAscii(recipient)) return objecting(say.needSmtputf8);
+  if (settings.strict_smtputf8 && !smtputf8 && !isAscii(recipient)) return objecting(recipient, path.text, say.needSmtputf8);
   const { dsnNotify: notify, dsnOrcpt } = result.rcpt;
-  return ask({ verb: 'RCPT', recipient, path: path.text, notify, orcpt: dsnOrcpt ?? defaultOrcpt(path.text) });
+  return ask({ verb: 'RCPT', recipient, path: path.text, notify, orcpt: dsnOrcpt ?? defaultOrcpt(path.text), objection: undefined });
+}
+
+const nothingSaid = rcptParameters([]);
+
+function objecting(recipient: string, path: string, objection: Reply): Outcome {
+  return ask({ verb: 'RCPT', recipient, path, notify: 0, orcpt: '', objection });
 }
 
 // RFC 5321 §4.5.3.1.10: one RCPT too many is a temporary refusal of that recipient, not of the mail. It is no error of

@@ -7,12 +7,18 @@ import type { Reply } from './steps.ts';
 
 /** The bytes of a reply, as a byte string. With `softBounce` a 5xx becomes 4xx, status included. */
 export function renderReply(reply: Reply, softBounce = false): string {
+  return softBounce ? rendered(reply, true) : neverVarying.get(reply) ?? rendered(reply, false);
+}
+
+function rendered(reply: Reply, softBounce: boolean): string {
   const soften = softBounce && reply.code >= 500;
   const code = String(soften ? reply.code - 100 : reply.code);
   const status = reply.status === undefined ? '' : `${soften ? softStatus(reply.status) : reply.status} `;
   if (typeof reply.text === 'string' && !reply.text.includes('\n')) return `${code} ${status}${clean(reply.text)}\r\n`;
-  const lines = (typeof reply.text === 'string' ? [reply.text] : reply.text).flatMap((line) => line.split(/\r?\n/));
-  return lines.map((line, at) => `${code}${at < lines.length - 1 ? '-' : ' '}${status}${clean(line)}\r\n`).join('');
+  const lines = (typeof reply.text === 'string' ? [reply.text] : reply.text).flatMap((line) => (line.includes('\n') ? line.split(/\r?\n/) : line));
+  let bytes = '';
+  for (let at = 0; at < lines.length; at++) bytes += `${code}${at < lines.length - 1 ? '-' : ' '}${status}${clean(lines[at]!)}\r\n`;
+  return bytes;
 }
 
 const control = /[\x00-\x08\x0a-\x1f\x7f]/;
@@ -109,6 +115,9 @@ export const say = {
   inMail: reply(503, '5.5.1', 'Error: MAIL transaction in progress'),
   notAuthorized: reply(550, '5.7.0', 'Error: insufficient authorization'),
 } as const satisfies Record<string, Reply>;
+
+/** Made once. */
+const neverVarying: ReadonlyMap<Reply, string> = new Map(Object.values(say).map((one) => [one, rendered(one, false)]));
 
 /** Replies that name our host, the client, or what the client said. */
 export const tell = {

@@ -24,9 +24,10 @@ test('what is asked, and with what', () => {
   assert.deepEqual(mail, {
     verb: 'MAIL', sender: 'joe user@one.test', path: '<"joe user"@one.test>',
     parameters: { encoding: '8bit', size: 99, smtputf8: false, requireTls: false, dsnRet: 2, dsnEnvid: 'a+b', auth: undefined, verp: undefined },
+    forwarded: undefined, objection: undefined,
   });
-  assert.deepEqual(first, { verb: 'RCPT', recipient: 'b@two.test', path: '<b@two.test>', notify: 1, orcpt: 'rfc822;c+d@three.test' });
-  assert.deepEqual(second, { verb: 'RCPT', recipient: 'x y@two.test', path: '<"x y"@two.test>', notify: 0, orcpt: 'rfc822;"x y"@two.test' });
+  assert.deepEqual(first, { verb: 'RCPT', recipient: 'b@two.test', path: '<b@two.test>', notify: 1, orcpt: 'rfc822;c+d@three.test', objection: undefined });
+  assert.deepEqual(second, { verb: 'RCPT', recipient: 'x y@two.test', path: '<"x y"@two.test>', notify: 0, orcpt: 'rfc822;"x y"@two.test', objection: undefined });
   assert.deepEqual(play.session.context(), {
     protocol: 'ESMTP', helo: 'client.test', where: 'RCPT', sender: 'joe user@one.test', recipient: 'b@two.test', recipients: 2, outOfStep: false,
   });

@@ -7,7 +7,7 @@
  * Nothing a client sends makes it throw; `answer` without a question does. Memory is the unused input (settings.inputLimit)
  * and one command. Give it `settings`, then drive it as machine.ts says.
  */
-import { splitCommand, type CommandWord } from '../../message/smtp-path.ts';
+import { splitCommand } from '../../message/smtp-path.ts';
 import { printable } from '../../text/ascii.ts';
 import { isUtf8 } from '../../text/utf8.ts';
 import type { Machine } from '../machine.ts';
@@ -42,8 +42,6 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #open: Question | undefined;
   #verb: Verb | undefined;
   #line = '';
-  /** Of the command at hand. */
-  #words: readonly CommandWord[] = [];
   /** The reply that refused this client; commands are answered with it or with "access denied". */
   #denied: Reply | undefined;
   /** The answer to whatever comes next, which ends the session. */
@@ -190,6 +188,16 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     return this.#dialogue.mail?.recipients ?? 0;
   }
 
+  /** The first accepted recipient of the transaction. */
+  get firstRecipient(): string | undefined {
+    return this.#dialogue.mail?.firstRecipient;
+  }
+
+  /** The last thing that was recognized, as log lines name it. */
+  get where(): string {
+    return this.#dialogue.where;
+  }
+
   context(): SessionContext {
     const { protocol, helo, where, mail } = this.#dialogue;
     return {
@@ -200,7 +208,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   /** What follows `MAIL FROM:` or `RCPT TO:` of the command at hand, word by word as the client wrote it. */
   get pathWords(): readonly string[] {
-    return this.#words.slice(2).map((word) => word.text);
+    return splitCommand(this.#line).slice(2).map((word) => word.text);
   }
 
   /** What the disconnect line says: `ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4`. */
@@ -319,7 +327,6 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   #obey(text: string, line: string): void {
     const words = splitCommand(text);
-    this.#words = words;
     const first = words[0]?.text;
     if (first === undefined) return this.#unreadable(say.badSyntax);
     if (this.#settings.isNoopCommand(first)) return this.#idle();
@@ -336,7 +343,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   }
 
   #check(verb: Verb, words: ReturnType<typeof splitCommand>, line: string): Outcome {
-    for (const rule of verb.order ?? []) {
+    if (verb.order !== undefined) for (const rule of verb.order) {
       const reply = rule(this.#dialogue);
       if (reply !== undefined) return { kind: 'refuse', reply };
     }
@@ -345,7 +352,9 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   #perform(verb: Verb, outcome: Outcome): void {
     switch (outcome.kind) {
-      case 'ask': return this.#ask(outcome.question);
+      case 'ask':
+        this.#open = outcome.question;
+        return void this.#steps.push(outcome);
       case 'chunk': return this.#intake.startChunk();
       case 'refuse':
         this.#say(outcome.reply);
@@ -406,7 +415,7 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   #finish(verb: Verb, failed: boolean): void {
     const dialogue = this.#dialogue;
     if (failed) dialogue.errors++;
-    else this.#counts.succeeded(verb);
+    else this.#counts.succeeded();
     if (verb.junk && dialogue.junk++ > this.#settings.smtpd_junk_command_limit) dialogue.errors++;
     this.#verb = undefined;
     this.#patience.newRequest();

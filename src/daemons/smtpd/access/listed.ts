@@ -64,7 +64,9 @@ interface Inquiry {
 function unlisted(inquiry: Inquiry): MaybePromise<Decision> {
   const { setup, tables, side, route } = inquiry;
   const anyTable = side === 'sender' ? tables.anyForSender : tables.anyClass;
-  return chain(inAny(setup, anyTable, route.recipient, 0), (known) => (known ? undefined : inClass(inquiry)));
+  const known = inAny(setup, anyTable, route.recipient, 0);
+  if (isPending(known)) return known.then((late) => (late ? undefined : inClass(inquiry)));
+  return known ? undefined : inClass(inquiry);
 }
 
 function inAny(setup: AccessSetup, tables: readonly Maps[], recipient: string, from: number): MaybePromise<boolean> {

@@ -9,13 +9,18 @@ import { isUtf8 } from '../../../text/utf8.ts';
 import { chain, type MaybePromise } from '../../../text/maybe.ts';
 import { outside } from './names.ts';
 import type { AccessSetup, PolicyService } from './setup.ts';
-import type { AccessState, Decision, Maker, Subject, TlsSession } from './state.ts';
+import type { AccessState, Decision, Instance, Maker, Subject, TlsSession } from './state.ts';
 import { applyEntry } from './table-result.ts';
 
 /** Where a default action that fails again ends. */
 const lastResort = '451 4.3.5 Server configuration problem';
 
 const wholeMessage: ReadonlySet<string> = new Set(['DATA', 'BDAT', 'END-OF-MESSAGE']);
+
+/** `pid.seconds.microseconds.number`, in hexadecimal: never the same twice on this machine. */
+function nameOf({ begun, number }: Instance): string {
+  return [process.pid, Math.floor(begun / 1000), Math.floor((begun % 1000) * 1000), number].map((part) => part.toString(16)).join('.');
+}
 
 /** Everything a server is told, in Postfix's order. */
 function attributesOf(setup: AccessSetup, state: AccessState, context: string): Attributes {
@@ -26,7 +31,7 @@ function attributesOf(setup: AccessSetup, state: AccessState, context: string): 
     ['client_address', client.address], ['client_name', client.name], ['client_port', client.port], ['reverse_client_name', client.reverseName],
     ['server_address', client.serverAddress], ['server_port', client.serverPort], ['helo_name', state.helo ?? ''],
     ['sender', state.sender ?? ''], ['recipient', state.recipient ?? ''], ['recipient_count', wholeMessage.has(state.where) ? state.recipientCount : 0],
-    ['queue_id', state.queueId ?? ''], ['instance', state.instance ?? ''], ['size', state.size ?? 0], ['etrn_domain', state.etrnDomain ?? ''], ['stress', state.stress ? 'yes' : (facts?.stress ?? '')],
+    ['queue_id', state.queueId ?? ''], ['instance', state.instance === undefined ? '' : nameOf(state.instance)], ['size', state.size ?? 0], ['etrn_domain', state.etrnDomain ?? ''], ['stress', state.stress ? 'yes' : (facts?.stress ?? '')],
     ['sasl_method', sasl?.method ?? ''], ['sasl_username', sasl?.username ?? ''], ['sasl_sender', sasl?.sender ?? state.claimedSender ?? ''],
     ['ccert_subject', commonName(tls, 'subject')], ['ccert_issuer', commonName(tls, 'issuer')],
     ['ccert_fingerprint', tls?.clientCertFingerprint ?? ''], ['ccert_pubkey_fingerprint', tls?.clientPubkeyFingerprint ?? ''],

@@ -9,16 +9,17 @@ import type { AccessState, Decision } from './state.ts';
 export function resolveAddress(
   setup: AccessSetup, state: AccessState, side: 'sender' | 'recipient', address: string, next: (route: Resolved) => MaybePromise<Decision>,
 ): MaybePromise<Decision> {
-  const failed = (error: unknown): Decision => {
-    if (error instanceof TableTrouble) return tableFailure(setup, state, address);
-    throw error;
-  };
   let route: MaybePromise<Resolved>;
   try {
     route = setup.tools.resolve((side === 'sender' ? state.recipient : state.sender) ?? '', address);
   } catch (error) {
-    return failed(error);
+    return failed(error, setup, state, address);
   }
-  return isPending(route) ? route.then((late) => ({ late }), (error: unknown) => ({ decision: failed(error) }))
+  return isPending(route) ? route.then((late) => ({ late }), (error: unknown) => ({ decision: failed(error, setup, state, address) }))
     .then((outcome) => ('late' in outcome ? next(outcome.late) : outcome.decision)) : next(route);
+}
+
+function failed(error: unknown, setup: AccessSetup, state: AccessState, address: string): Decision {
+  if (error instanceof TableTrouble) return tableFailure(setup, state, address);
+  throw error;
 }

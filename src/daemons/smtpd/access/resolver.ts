@@ -28,11 +28,16 @@ export function createResolver(calls: Calls<typeof rewriteService>, clock: Clock
     return memory.keep(question, reply, reply.flags & resolveFlag.other ? strangerMilliseconds : cacheMilliseconds);
   };
   // Each restriction asks about the same recipient: one string, whose hash V8 knows.
-  let last = { sender: '', recipient: '', question: '\0' };
-  return (sender, recipient) => {
-    if (sender !== last.sender || recipient !== last.recipient) last = { sender, recipient, question: `${sender}\0${recipient}` };
-    const { question } = last;
-    return memory.get(question) ?? chain(calls.rewrite({ rule: 'local', address: quote822Local(recipient) }), ({ address }) =>
+  const last = { sender: '', recipient: '', question: '\0' };
+  const ask = (question: string, sender: string, recipient: string): MaybePromise<Resolved> =>
+    chain(calls.rewrite({ rule: 'local', address: quote822Local(recipient) }), ({ address }) =>
       chain(calls.resolve({ sender, address: unquote822Local(address) }), (reply) => keep(question, reply)));
+  return (sender, recipient) => {
+    if (sender !== last.sender || recipient !== last.recipient) {
+      last.sender = sender;
+      last.recipient = recipient;
+      last.question = `${sender}\0${recipient}`;
+    }
+    return memory.get(last.question) ?? ask(last.question, sender, recipient);
   };
 }

@@ -88,6 +88,12 @@ export interface TlsSession {
   readonly sni: string;
 }
 
+/** Which message of this process it is: when it began (milliseconds since the epoch), and how many began before it. */
+export interface Instance {
+  readonly begun: number;
+  readonly number: number;
+}
+
 export interface AccessState {
   /** Another one after XCLIENT. */
   client: Client;
@@ -117,7 +123,7 @@ export interface AccessState {
   /** Bytes: what MAIL FROM announced, at the end of the message what came. */
   size?: number | undefined;
   /** Names the message for policy services, before it has a queue id. */
-  instance?: string | undefined;
+  instance?: Instance | undefined;
   /** Answers of the name service that were worked out for this session (dns-memory.ts). */
   answers?: Map<string, unknown> | undefined;
   readonly effects: SideEffects;
