@@ -84,16 +84,28 @@ export const traceFlagMask = 0x2700;
  * "name=value" with optional white space around both, as type A records and policy replies have it.
  * The error is a text for the log.
  */
-export function splitAttribute(text: string): { readonly name: string; readonly value: string } | { readonly error: string } {
+export function splitAttribute(text: string): NamedValue | { readonly error: string } {
   const equals = text.indexOf('=');
   // The usual form needs no looking for white space.
-  if (equals > 0 && isPlain(text, equals)) return { name: text.slice(0, equals), value: text.slice(equals + 1) };
+  if (equals > 0 && isPlain(text, equals)) return { name: sameName(text, equals), value: text.slice(equals + 1) };
   const start = trimLeft(text);
   const name = /^[^ \t\n\v\f\r=]*/.exec(start)![0];
   if (name === '') return { error: 'missing attribute name' };
   const rest = trimLeft(start.slice(name.length));
   if (!rest.startsWith('=')) return { error: "missing '=' after attribute name" };
   return { name, value: trimWhite(rest.slice(1)) };
+}
+
+export interface NamedValue { readonly name: string; readonly value: string }
+
+/** Names that we know are always the same string, which has its hash and is equal at a glance. */
+const namesByLength = new Map<number, string[]>();
+for (const name of Object.values(attributeName)) namesByLength.set(name.length, [...(namesByLength.get(name.length) ?? []), name]);
+
+function sameName(text: string, length: number): string {
+  const known = namesByLength.get(length);
+  if (known !== undefined) for (const name of known) if (text.startsWith(name)) return name;
+  return text.slice(0, length);
 }
 
 /** No white space or control in the name, none at the ends of the value. */

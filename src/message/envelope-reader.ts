@@ -8,10 +8,16 @@ import type { Envelope, EnvelopeRecipient } from './envelope.ts';
 import type { QueueRecord } from './record.ts';
 import { allDigits } from '../text/ascii.ts';
 import { dsnNotifyValid, dsnRetValid } from './dsn.ts';
-import { attributeName, queueFlagMask, sendOptionMask, splitAttribute, traceFlag, traceFlagMask } from './envelope-names.ts';
+import { attributeName, queueFlagMask, sendOptionMask, splitAttribute, traceFlag, traceFlagMask, type NamedValue } from './envelope-names.ts';
 import { emptyEnvelope, parseTimeRecord } from './envelope.ts';
 import { RecordReader } from './record-reader.ts';
-import { parseSize, recordText, recordType, segmentTypes, typeIn } from './record.ts';
+import { parseSize, recordText, recordType, segmentTypes, typeIn, type SizeRecord } from './record.ts';
+
+/** What a reader keeps of a good size record. Before Postfix 2.4 there was no content length; options of later releases are not ours to keep. */
+export function sizeAsRead(size: SizeRecord): SizeRecord {
+  const { contentSize, dataOffset, recipientCount, queueFlags, contentLength, sendOptions } = size;
+  return { contentSize, dataOffset, recipientCount, queueFlags, contentLength: contentLength || contentSize, sendOptions: sendOptions & sendOptionMask };
+}
 
 type Segment = 'envelope' | 'content' | 'extracted' | 'end';
 
@@ -74,16 +80,24 @@ export class EnvelopeReader {
 
   /** The same for whoever has the record as text, without a NUL in it. */
   takeText(type: number, text: string, offset: number): void {
-    if (this.trouble !== undefined || this.#segment === 'end') return;
-    if (!typeIn(segmentTypes[this.#segment], type)) {
-      this.trouble = `Unexpected record type '${String.fromCharCode(type)}' at offset ${offset}`;
-      return;
-    }
+    if (!this.#takes(type, offset)) return;
     if (this.#segment === 'content') {
       if (type === recordType.extracted) this.#segment = 'extracted';
       return;
     }
     EnvelopeReader.#takers.get(type)?.(this, text, offset, type);
+  }
+
+  /** The same for whoever knows what an attribute's record says. */
+  takeAttribute({ name, value }: NamedValue, offset: number): void {
+    if (this.#takes(recordType.attribute, offset) && this.#segment !== 'content') this.#named(name, value, offset);
+  }
+
+  #takes(type: number, offset: number): boolean {
+    if (this.trouble !== undefined || this.#segment === 'end') return false;
+    if (typeIn(segmentTypes[this.#segment], type)) return true;
+    this.trouble = `Unexpected record type '${String.fromCharCode(type)}' at offset ${offset}`;
+    return false;
   }
 
   /** Would a group of recipient records be read here, and nothing be kept back? */
@@ -104,8 +118,7 @@ export class EnvelopeReader {
     const invalid = size === undefined || size.dataOffset < 0 || size.contentSize < 0 || size.contentLength < 0;
     if (invalid) this.trouble = `invalid size record: ${text.slice(0, 100)}`;
     else if (size.queueFlags & ~queueFlagMask) this.trouble = `invalid flags in size record: ${text.slice(0, 100)}`;
-    // Before Postfix 2.4 there was no content length; options of later releases are not ours to keep.
-    else this.envelope.size = { ...size, contentLength: size.contentLength || size.contentSize, sendOptions: size.sendOptions & sendOptionMask };
+    else this.envelope.size = sizeAsRead(size);
   }
 
   #verp(text: string): void {
@@ -126,7 +139,10 @@ export class EnvelopeReader {
       this.trouble = `bad attribute record: ${attribute.error}: ${text.slice(0, 200)}`;
       return;
     }
-    const { name, value } = attribute;
+    this.#named(attribute.name, attribute.value, offset);
+  }
+
+  #named(name: string, value: string, offset: number): void {
     const pseudoType = pseudoTypes.get(name);
     if (pseudoType !== undefined) EnvelopeReader.#takers.get(pseudoType)!(this, value, offset, pseudoType);
     else if (name === attributeName.traceFlags) this.#trace(value, offset);

@@ -4,6 +4,7 @@
  * EnvelopeReader (envelope-reader.ts) takes the records of a file or a connection; writeEnvelope and writeExtracted give
  * them back in the order in which Postfix's cleanup writes them. Nothing here fails.
  */
+import { FewMap } from '../text/few-map.ts';
 import type { TimeValue } from '../text/time.ts';
 import type { RecordWriter } from './record-writer.ts';
 import type { SizeRecord } from './record.ts';
@@ -27,6 +28,13 @@ export interface EnvelopeRecipient {
   canceled?: boolean;
 }
 
+/** What readers of attributes need; a Map has it too. */
+export interface Attributes extends Iterable<[string, string]> {
+  get(name: string): string | undefined;
+  has(name: string): boolean;
+  set(name: string, value: string): unknown;
+}
+
 export interface Envelope {
   size: SizeRecord | undefined;
   arrivalTime: TimeValue;
@@ -36,7 +44,7 @@ export interface Envelope {
   sender: string | undefined;
   recipients: EnvelopeRecipient[];
   /** named attributes except those that have a field here */
-  attributes: Map<string, string>;
+  attributes: Attributes;
   fullName: string | undefined;
   contentFilter: string | undefined;
   inspector: string | undefined;
@@ -63,7 +71,7 @@ export function emptyEnvelope(): Envelope {
     createTime: 0,
     sender: undefined,
     recipients: [],
-    attributes: new Map(),
+    attributes: new FewMap<string>(),
     fullName: undefined,
     contentFilter: undefined,
     inspector: undefined,
@@ -88,10 +96,12 @@ export function renderTimeRecord({ seconds, microseconds }: TimeValue): string {
   return `${seconds} ${microseconds}`;
 }
 
+const timeForm = /^[ \t]*([0-9]{1,15})(?:[ \t]+([0-9]{1,15}))?/;
+
 /** A T record's time; a missing second number is 0, and no number at all is the time 0. */
 export function parseTimeRecord(text: string): TimeValue {
-  const [, seconds = '0', microseconds = '0'] = /^[ \t]*([0-9]{1,15})(?:[ \t]+([0-9]{1,15}))?/.exec(text) ?? [];
-  return { seconds: Number(seconds), microseconds: Number(microseconds) };
+  const found = timeForm.exec(text);
+  return found === null ? { seconds: 0, microseconds: 0 } : { seconds: Number(found[1]), microseconds: Number(found[2] ?? 0) };
 }
 
 export interface WriteOptions {

@@ -21,8 +21,8 @@ test('fields are taken apart', () => {
 });
 
 test('classes of headers', () => {
-  assert.deepEqual(headerClass('RESENT-bcc'), { name: 'Resent-Bcc', sender: false, recipient: true, extract: true, resent: true, mime: false });
-  assert.deepEqual(headerClass('reply-to'), { name: 'Reply-To', sender: true, recipient: false, extract: false, resent: false, mime: false });
+  assert.deepEqual(headerClass('RESENT-bcc'), { name: 'Resent-Bcc', key: 'resent-bcc', sender: false, recipient: true, extract: true, resent: true, mime: false });
+  assert.deepEqual(headerClass('reply-to'), { name: 'Reply-To', key: 'reply-to', sender: true, recipient: false, extract: false, resent: false, mime: false });
   assert.equal(headerClass('subject'), undefined);
   assert.deepEqual([...headerNames('bcc, Content-Length')], ['bcc', 'content-length']);
 });

@@ -11,6 +11,8 @@ import { externalize } from './address-tokens.ts';
 export interface HeaderClass {
   /** in the usual capitals */
   readonly name: string;
+  /** in lower case */
+  readonly key: string;
   /** addresses of a sender: rewritten like one */
   readonly sender: boolean;
   /** addresses of recipients: rewritten like them */
@@ -23,7 +25,7 @@ export interface HeaderClass {
   readonly mime: boolean;
 }
 
-type Flag = Exclude<keyof HeaderClass, 'name'>;
+type Flag = Exclude<keyof HeaderClass, 'name' | 'key'>;
 
 const flagsOf: readonly (readonly [name: string, ...flags: Flag[]])[] = [
   ['Apparently-To', 'recipient'],
@@ -64,8 +66,9 @@ const flagsOf: readonly (readonly [name: string, ...flags: Flag[]])[] = [
 const classes: ReadonlyMap<string, HeaderClass> = new Map(
   flagsOf.map(([name, ...flags]) => {
     const has = (flag: Flag): boolean => flags.includes(flag);
-    const headerClass = { name, sender: has('sender'), recipient: has('recipient'), extract: has('extract'), resent: has('resent'), mime: has('mime') };
-    return [lowerAscii(name), headerClass];
+    const key = lowerAscii(name);
+    const headerClass = { name, key, sender: has('sender'), recipient: has('recipient'), extract: has('extract'), resent: has('resent'), mime: has('mime') };
+    return [key, headerClass];
   }),
 );
 

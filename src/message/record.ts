@@ -157,9 +157,12 @@ export function recordText(record: { readonly data: Buffer }): string {
   return record.data.toString('latin1', 0, end < 0 ? record.data.length : end);
 }
 
+const fixedWidth = ' '.repeat(15);
+
 /** `%15ld` */
 export function fixedNumber(value: number): string {
-  return String(value).padStart(15);
+  const digits = String(value);
+  return fixedWidth.slice(digits.length) + digits;
 }
 
 /** What the first record of a queue file says (type C). */
@@ -179,7 +182,7 @@ export interface SizeRecord {
 
 export function renderSize(size: SizeRecord): string {
   const { contentSize, dataOffset, recipientCount, queueFlags, contentLength, sendOptions } = size;
-  return [contentSize, dataOffset, recipientCount, queueFlags, contentLength, sendOptions].map(fixedNumber).join(' ');
+  return `${fixedNumber(contentSize)} ${fixedNumber(dataOffset)} ${fixedNumber(recipientCount)} ${fixedNumber(queueFlags)} ${fixedNumber(contentLength)} ${fixedNumber(sendOptions)}`;
 }
 
 /** The numbers of a C record; later ones may be missing (older queue files) and are 0. Undefined when the first is none. */

@@ -4,7 +4,7 @@
  * Bad input is a value: a refusal with the texts Postfix's SMTP server uses, ready to be sent. Whether an address is one we
  * like (domain syntax, relaying) is for others to say. All text is byte strings; nothing throws.
  */
-import { isWhite, lowerAscii } from '../text/ascii.ts';
+import { isWhite, lowerAscii, sameIgnoringCase } from '../text/ascii.ts';
 import { internalAddress, parseAddresses } from './address-tokens.ts';
 
 /** A word of a command. `broken`: a quote or angle bracket in it was not closed. */
@@ -32,7 +32,7 @@ export function splitCommand(line: string): CommandWord[] {
     }
     if (start < 0) start = at;
     if (code === LESS || code === QUOTE) {
-      const end = closingAt(line, at + 1, code === LESS ? '>' : '"');
+      const end = closingAt(line, at + 1, code === QUOTE);
       broken ||= end < 0;
       at = end < 0 ? line.length - 1 : end;
     } else if (code === BACKSLASH) at = Math.min(at + 1, line.length - 1);
@@ -48,27 +48,28 @@ export function splitCommand(line: string): CommandWord[] {
 const QUOTE = 34;
 const COLON = 58;
 const LESS = 60;
+const GREATER = 62;
 const BACKSLASH = 92;
 
 /** Is that `TO:` or `FROM:`? */
 function isPathMark(line: string, start: number, colon: number): boolean {
-  const length = colon - start;
-  return (length === 2 || length === 4) && /^(?:to|from)$/i.test(line.slice(start, colon));
+  const word = line.slice(start, colon);
+  return sameIgnoringCase(word, 'to') || sameIgnoringCase(word, 'from');
 }
 
 /** Where the bracket or quote ends that was opened before `at`: quotes bind tighter than brackets, brackets nest. -1: nowhere. */
-function closingAt(line: string, at: number, close: string): number {
+function closingAt(line: string, at: number, isQuote: boolean): number {
   let depth = 1;
-  let inQuotes = close === '"';
+  let inQuotes = isQuote;
   for (; at < line.length; at++) {
-    const char = line[at]!;
-    if (char === '\\') at++;
-    else if (char === '"') {
-      if (close === '"') return at;
+    const code = line.charCodeAt(at);
+    if (code === BACKSLASH) at++;
+    else if (code === QUOTE) {
+      if (isQuote) return at;
       inQuotes = !inQuotes;
     } else if (inQuotes) continue;
-    else if (char === '<') depth++;
-    else if (char === '>' && --depth === 0) return at;
+    else if (code === LESS) depth++;
+    else if (code === GREATER && --depth === 0) return at;
   }
   return -1;
 }

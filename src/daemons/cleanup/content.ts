@@ -33,7 +33,7 @@ export class Content {
   readonly #stream: MimeStream;
   readonly #machine: MimeMachine;
   readonly #records: ContentRecords;
-  readonly #problems = new Set<MimeProblem>();
+  #problems: Set<MimeProblem> | undefined;
   #actions: CheckActions | undefined;
   /** What is being waited for, and what came from the same line behind it. */
   #pending: Promise<void> | undefined;
@@ -93,7 +93,9 @@ export class Content {
     this.#state.append(this.#records.end());
     if (this.#ended || !this.#state.isWhole) return;
     this.#ended = true;
-    const worst = problemsByWeight.find((kind) => this.#problems.has(kind) && this.#refuses(kind));
+    const problems = this.#problems;
+    if (problems === undefined) return;
+    const worst = problemsByWeight.find((kind) => problems.has(kind) && this.#refuses(kind));
     if (worst !== undefined && this.#state.reason === '') this.#state.refuse(cleanupStatus.contents, `5.6.0 ${mimeProblemText[worst]}`);
   }
 
@@ -171,7 +173,7 @@ export class Content {
   #headersEnd(): void {
     if (!this.#state.isWhole) return;
     this.#headers.finish();
-    if (this.#problems.has('no-empty-line') && this.#rules.emptyLine === 'add_header') this.#put('MIME-Error: message header was not terminated by empty line', true);
+    if (this.#problems?.has('no-empty-line') === true && this.#rules.emptyLine === 'add_header') this.#put('MIME-Error: message header was not terminated by empty line', true);
   }
 
   #body(text: Buffer, last: boolean, offset: number): void {
@@ -229,7 +231,7 @@ export class Content {
   }
 
   #problem(kind: MimeProblem, text: string): void {
-    this.#problems.add(kind);
+    (this.#problems ??= new Set()).add(kind);
     if (!this.#refuses(kind)) return;
     this.#context.log.info(problemLine(this.#state, this.#context.view.info_log_address_format === 'internal', mimeProblemText[kind], text));
   }

@@ -5,7 +5,7 @@
  * what they cannot say right must not be half kept.
  */
 import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
-import { attributeName, queueFlag, queueFlagsOfNotify, rewriteContext, sendOption, sendOptionMask, derivedSendOptions, splitAttribute } from '../../message/envelope-names.ts';
+import { attributeName, queueFlag, queueFlagsOfNotify, rewriteContext, sendOption, sendOptionMask, derivedSendOptions, splitAttribute, type NamedValue } from '../../message/envelope-names.ts';
 import { parseTimeRecord } from '../../message/envelope.ts';
 import { dsnNotifyValid, dsnRetValid } from '../../message/dsn.ts';
 import { fixedNumber, parseSize, recordType, segmentTypes, typeIn } from '../../message/record.ts';
@@ -178,7 +178,7 @@ function verp({ state, context }: EnvelopeIntake, text: string): void {
 }
 
 /** An attribute's name and value; undefined: it was told of, and is none. */
-function attributeParts(intake: EnvelopeIntake, text: string): { readonly name: string; readonly value: string } | undefined {
+function attributeParts(intake: EnvelopeIntake, text: string): NamedValue | undefined {
   const parsed = splitAttribute(text);
   if ('error' in parsed) return (intake.bad(`malformed attribute: ${parsed.error}: ${text.slice(0, 100)}`), undefined);
   if (parsed.value !== '') return parsed;
@@ -203,7 +203,7 @@ function attribute(intake: EnvelopeIntake, text: string): void {
     if (!state.attributes.has(name)) state.attributeCount++;
   }
   state.attributes.set(name, value);
-  state.put(recordType.attribute, text);
+  state.put(recordType.attribute, text, parts);
 }
 
 /** These do not count (queue_file_attribute_count_limit). */
@@ -224,7 +224,7 @@ function extractedAttribute(intake: EnvelopeIntake, text: string): void {
   const wish = wishAttributes.get(parts.name);
   if (wish !== undefined) return wish(intake, parts.value);
   intake.noteMixed();
-  intake.state.put(recordType.attribute, text);
+  intake.state.put(recordType.attribute, text, parts);
 }
 
 const wishAttributes: ReadonlyMap<string, (intake: EnvelopeIntake, value: string) => void> = new Map([

@@ -10,7 +10,7 @@ import { quote822Local } from '../../message/address.ts';
 import { attributeName, bodyEncoding, sendOption } from '../../message/envelope-names.ts';
 import { charsetTrouble, fromText } from '../../message/full-name.ts';
 import { rewriteAddressField, type AddressStep } from '../../message/header-addresses.ts';
-import { foldHeader, headerLines, headerNameLength, type HeaderClass, type HeaderField } from '../../message/header.ts';
+import { foldHeader, headerLines, headerNameLength, type HeaderClass } from '../../message/header.ts';
 import { messageId } from '../../message/received.ts';
 import { recordType } from '../../message/record.ts';
 import { isAscii, lowerAscii, printable, sameIgnoringCase, trimLeft } from '../../text/ascii.ts';
@@ -47,7 +47,7 @@ export class Headers {
 
   /** A header about MIME, or one of a part: as it is. */
   part(field: string, known: HeaderClass | undefined): void {
-    if (known?.name === 'Content-Transfer-Encoding') noteEncoding(this.#context, this.#state, trimLeft(field.slice(field.indexOf(':') + 1)));
+    if (known?.name === 'Content-Transfer-Encoding') noteEncoding(this.#context, this.#state, trimLeft(bodyOf(field)));
     this.#write(field);
   }
 
@@ -57,41 +57,43 @@ export class Headers {
   }
 
   #take(field: string, known: HeaderClass): MaybePromise<void> {
-    const parts = { name: field.slice(0, headerNameLength(field)), body: field.slice(field.indexOf(':') + 1) };
-    this.#note(known, trimLeft(parts.body), field);
+    this.#note(known, field);
     if (known.name === 'Received' && this.#state.hopCount === 1) this.#state.ownReceived ??= field;
     if (!this.#state.isWhole) return;
     if (known.resent) this.#state.resent = true;
-    if (this.#dropped.has(lowerAscii(known.name))) return;
+    if (this.#dropped.has(known.key)) return;
     const hasAddresses = known.sender || known.recipient;
     if (!hasAddresses || this.#rewriting === '') return this.#write(field);
-    return this.#rewrite(known, field, parts);
+    return this.#rewrite(known, field);
   }
 
   /** What a header tells about the message. */
-  #note(known: HeaderClass, text: string, field: string): void {
+  #note(known: HeaderClass, field: string): void {
     const state = this.#state;
-    const name = lowerAscii(known.name);
-    state.headersSeen.add(name);
-    notes.get(name)?.(this.#context, state, text, field);
+    state.sawHeader(known.key);
+    notes.get(known.key)?.(this.#context, state, trimLeft(bodyOf(field)), field);
   }
 
-  #rewrite(known: HeaderClass, field: string, { name, body }: HeaderField): MaybePromise<void> {
-    const { rewrittenHeaders: memory, view } = this.#context;
+  #rewrite(known: HeaderClass, field: string): MaybePromise<void> {
     const mapped = this.#mappedSteps(known.sender);
     // Rewriting depends on main.cf alone; what tables have part in is not remembered.
     const question = mapped === undefined ? `${this.#rewriting}\0${field}` : undefined;
-    const before = question === undefined ? undefined : memory.get(question);
-    if (before !== undefined) return this.#write(before);
+    const before = question === undefined ? undefined : this.#context.rewrittenHeaders.get(question);
+    return before === undefined ? this.#rewriteAnew(field, mapped, question) : this.#write(before);
+  }
+
+  #rewriteAnew(field: string, mapped: readonly AddressStep[] | undefined, question: string | undefined): MaybePromise<void> {
     let isOdd = false;
     const warn = (text: string): void => {
       isOdd = true;
       this.#context.log.warning(text);
     };
     const steps = mapped === undefined ? [this.#full] : [this.#full, ...mapped];
-    return chain(rewriteAddressField(field, name, body, { steps, tokenLimit: view.header_address_token_limit, warn }), (after) => {
+    const name = field.slice(0, headerNameLength(field));
+    const { header_address_token_limit: tokenLimit } = this.#context.view;
+    return chain(rewriteAddressField(field, name, bodyOf(field), { steps, tokenLimit, warn }), (after) => {
       this.#write(after);
-      if (question !== undefined && !isOdd) memory.keep(question, after);
+      if (question !== undefined && !isOdd) this.#context.rewrittenHeaders.keep(question, after);
     });
   }
 
@@ -133,12 +135,12 @@ export class Headers {
     }
     const adds = this.#rewriting !== '' || view.always_add_missing_headers;
     const prefix = state.resent ? 'Resent-' : '';
-    const isMissing = (name: string): boolean => adds && !state.headersSeen.has(lowerAscii(prefix + name));
+    const isMissing = (name: string): boolean => adds && !state.headersSeen.includes(lowerAscii(prefix + name));
     if (isMissing('Message-Id')) this.#addMessageId(prefix);
-    if (!state.headersSeen.has('message-id')) log.info(`${state.queueId}: message-id=<>`);
+    if (!state.headersSeen.includes('message-id')) log.info(`${state.queueId}: message-id=<>`);
     if (isMissing('Date')) this.#write(`${prefix}Date: ${mailDate(state.arrival.seconds, zoneAt(state.arrival.seconds * 1000))}`);
     if (isMissing('From')) this.#write(foldHeader(`${prefix}From: ${this.#from()}`));
-    if (adds && view.undisclosed_recipients_header !== '' && !visible.some((name) => state.headersSeen.has(name))) this.#addUndisclosed(view.undisclosed_recipients_header);
+    if (adds && view.undisclosed_recipients_header !== '' && !visible.some((name) => state.headersSeen.includes(name))) this.#addUndisclosed(view.undisclosed_recipients_header);
     if (view.requiretls_enable && view.requiretls_esmtp_header && state.sendOptions & sendOption.requireTlsEsmtp && !state.requireTlsSeen) this.#write('Require-TLS-ESMTP: yes');
   }
 
@@ -153,7 +155,7 @@ export class Headers {
     const id = messageId(state.queueId, view.myhostname, Math.floor(clock.now() / 1000), view.enable_long_queue_ids);
     this.#write(`${prefix}Message-Id: ${id}`);
     log.info(`${state.queueId}: ${lowerAscii(prefix)}message-id=${id}`);
-    state.headersSeen.add(lowerAscii(`${prefix}message-id`));
+    state.sawHeader(lowerAscii(`${prefix}message-id`));
     if (prefix === '') state.messageId ??= id;
   }
 
@@ -169,6 +171,10 @@ export class Headers {
 }
 
 type Note = (context: CleanupContext, state: MessageState, text: string, field: string) => void;
+
+function bodyOf(field: string): string {
+  return field.slice(field.indexOf(':') + 1);
+}
 
 const notes: ReadonlyMap<string, Note> = new Map<string, Note>([
   ['message-id', ({ log }, state, text) => {

@@ -1,5 +1,6 @@
 /** Whom milters and their log lines are told that a message came from. */
 import { attributeName } from '../../message/envelope-names.ts';
+import type { Attributes } from '../../message/envelope.ts';
 
 export interface FilterClient {
   readonly name: string;
@@ -12,7 +13,7 @@ export interface FilterClient {
 }
 
 /** Mail without a client comes from this host. */
-export function clientOf(attributes: ReadonlyMap<string, string>): FilterClient {
+export function clientOf(attributes: Pick<Attributes, 'get'>): FilterClient {
   const name = attributes.get(attributeName.clientName);
   const address = attributes.get(attributeName.clientAddress);
   const family = attributes.get(attributeName.clientAddressType);

@@ -85,10 +85,13 @@ export class MessageSession implements CleanupSession {
     this.#put(() => this.#beginExtracted());
   }
 
-  async end(): Promise<CleanupReply> {
+  end(): Promise<CleanupReply> {
     this.#put(() => this.#complete());
-    if (this.#busy || this.#state.writer.full) await this.drained();
-    if (this.#over) return { status: cleanupStatus.bad, reason: '' };
+    return this.#busy || this.#state.writer.full ? this.drained().then(() => this.#last()) : this.#last();
+  }
+
+  #last(): Promise<CleanupReply> {
+    if (this.#over) return Promise.resolve({ status: cleanupStatus.bad, reason: '' });
     this.#over = true;
     return this.#finish();
   }
@@ -227,19 +230,29 @@ export class MessageSession implements CleanupSession {
     return pending;
   }
 
-  async #finish(): Promise<CleanupReply> {
+  #finish(): Promise<CleanupReply> {
     const state = this.#state;
     if (state.isWhole && state.recipient === undefined) state.refuse(cleanupStatus.noRecipients);
     const { message_size_limit: limit } = this.#context.view;
     // Envelope and added headers count, as for whoever writes a file of limited size.
     if (limit > 0 && state.isWhole && state.offset > limit) this.#tooLarge();
     if (state.flags & cleanupFlag.discard) state.status = 0;
+    // Most mail meets no filter and no trouble: there is nothing to wait for but the disk.
+    return this.#filters === undefined && state.status === 0 && (state.flags & cleanupFlag.discard) === 0 ? this.#commit() : this.#judge();
+  }
+
+  async #judge(): Promise<CleanupReply> {
+    const state = this.#state;
     await this.#filters?.see();
     if (state.flags & cleanupFlag.discard) state.status = 0;
     if (state.status !== 0 && canBounce(state)) await bounceRefused(this.#context, state);
-    if (state.status !== 0 || state.flags & cleanupFlag.discard) return this.#drop();
+    return state.status !== 0 || state.flags & cleanupFlag.discard ? this.#drop() : this.#commit();
+  }
+
+  async #commit(): Promise<CleanupReply> {
+    const state = this.#state;
     try {
-      await this.#commit();
+      await this.#keep();
     } catch (error) {
       if (!(error instanceof QueueTrouble)) throw error;
       this.#context.log.warning(`${state.queueId}: ${error.message}`);
@@ -248,14 +261,15 @@ export class MessageSession implements CleanupSession {
     return { status: state.status, reason: state.reason };
   }
 
-  async #commit(): Promise<void> {
+  #keep(): Promise<void> {
     const state = this.#state;
     state.seal();
     const isHeld = (state.flags & cleanupFlag.hold) !== 0;
-    const announced = await state.writer.commit(isHeld ? 'hold' : 'incoming', state.facts());
-    if (isHeld || announced) return;
-    this.#context.inFlow?.kept(state.queueId);
-    this.#context.services.trigger('public', this.#context.view.queue_service_name, 'I');
+    return state.writer.commit(isHeld ? 'hold' : 'incoming', state.facts()).then((announced) => {
+      if (isHeld || announced) return;
+      this.#context.inFlow?.kept(state.queueId);
+      this.#context.services.trigger('public', this.#context.view.queue_service_name, 'I');
+    });
   }
 
   #drop(): CleanupReply {

@@ -6,12 +6,13 @@
  */
 import { cleanupFlag, cleanupStatus } from '../../ipc/cleanup.ts';
 import type { Recipient } from '../../ipc/deliver.ts';
-import { encodeRecord, recordType, renderSize } from '../../message/record.ts';
-import { EnvelopeReader } from '../../message/envelope-reader.ts';
+import { encodeRecord, recordType, renderSize, type SizeRecord } from '../../message/record.ts';
+import { EnvelopeReader, sizeAsRead } from '../../message/envelope-reader.ts';
 import { RecordWriter } from '../../message/record-writer.ts';
-import { attributeName, sendOption } from '../../message/envelope-names.ts';
+import { attributeName, sendOption, type NamedValue } from '../../message/envelope-names.ts';
 import { emptySize } from '../../message/envelope.ts';
 import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
+import { FewMap } from '../../text/few-map.ts';
 import { isPending, type MaybePromise } from '../../text/maybe.ts';
 import type { TimeValue } from '../../text/time.ts';
 import { Duplicates } from './duplicates.ts';
@@ -39,7 +40,7 @@ export class MessageState {
   arrival: TimeValue = { seconds: 0, microseconds: 0 };
   sender: string | undefined;
   fullName: string | undefined;
-  attributes = new Map<string, string>();
+  attributes = new FewMap<string>();
   /** How many of them count (queue_file_attribute_count_limit). */
   attributeCount = 0;
   /** A time for the delay warning came with the message. */
@@ -58,7 +59,8 @@ export class MessageState {
   readonly duplicates = new Duplicates();
   hopCount = 0;
   messageId: string | undefined;
-  headersSeen = new Set<string>();
+  /** Names in lower case, of those that mean something. */
+  readonly headersSeen: string[] = [];
   resent = false;
   /** A Require-TLS-ESMTP: header came with the message. */
   requireTlsSeen = false;
@@ -94,10 +96,11 @@ export class MessageState {
     return this.records.offset;
   }
 
-  put(type: number, payload = ''): void {
+  /** `named`: what an attribute's record says, where that is known. */
+  put(type: number, payload = '', named?: NamedValue): void {
     if (!this.isWhole) return;
     if (this.#captured !== undefined) return void this.#captured.push({ type, text: payload });
-    if (this.reader.segment !== 'content' || type === recordType.extracted) this.#read(type, payload);
+    if (this.reader.segment !== 'content' || type === recordType.extracted) this.#read(type, payload, named);
     this.records.put(type, payload);
     if (this.records.offset - this.#taken > gather) this.hand();
   }
@@ -109,10 +112,11 @@ export class MessageState {
     if (this.records.offset - this.#taken > gather) this.hand();
   }
 
-  #read(type: number, text: string): void {
+  #read(type: number, text: string, named: NamedValue | undefined): void {
     // A NUL ends the text of a record for whoever reads it from the file.
     if (text.includes('\0')) this.#isOdd = true;
-    this.reader.takeText(type, text, this.records.offset);
+    if (named === undefined) this.reader.takeText(type, text, this.records.offset);
+    else this.reader.takeAttribute(named, this.records.offset);
   }
 
   putRecipient(address: string): void {
@@ -202,12 +206,13 @@ export class MessageState {
   seal(): void {
     this.hand();
     const contentSize = this.extractedOffset - this.dataOffset;
-    const size = renderSize({
+    const size: SizeRecord = {
       contentSize, dataOffset: this.dataOffset, recipientCount: this.recipientCount,
       queueFlags: this.queueOptions, contentLength: contentSize, sendOptions: this.sendOptions,
-    });
-    this.writer.patch(0, encodeRecord(recordType.size, size));
-    this.#facts(size);
+    };
+    this.writer.patch(0, encodeRecord(recordType.size, renderSize(size)));
+    // It stands first in the file, and is known last.
+    this.reader.envelope.size = sizeAsRead(size);
   }
 
   /** What the queue manager would read in the file; undefined: it has to read it, because something about it is odd. */
@@ -216,11 +221,8 @@ export class MessageState {
     return { recipients, envelope: reader.trouble === undefined && reader.warnings.length === 0 && reader.envelope.complete && !this.#isOdd ? reader.envelope : undefined };
   }
 
-  #facts(size: string): void {
-    // The size stands first in the file, and is known last.
-    const sized = new EnvelopeReader();
-    sized.takeText(recordType.size, size, 0);
-    this.reader.envelope.size = sized.envelope.size;
+  sawHeader(key: string): void {
+    if (!this.headersSeen.includes(key)) this.headersSeen.push(key);
   }
 
   /** The first reason counts, as does every status bit. */

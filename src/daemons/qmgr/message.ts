@@ -163,8 +163,9 @@ export interface Grouping {
 /** Where these recipients of a message go. Rejects only when the rewriting service is out of reach. */
 export function groupRecipients(message: ActiveMessage, all: readonly EnvelopeRecipient[], rules: RouteRules): MaybePromise<Grouping> {
   const recipients = wanted(message, all);
-  const sorting: Sorting = { message, recipients, rules, groups: new Map(), last: undefined, discarded: [] };
-  for (const [at, each] of recipients.entries()) {
+  const sorting: Sorting = { message, recipients, rules, groups: [], known: undefined, last: undefined, discarded: [] };
+  for (let at = 0; at < recipients.length; at++) {
+    const each = recipients[at]!;
     const route = routeOf(message, each, rules);
     if (isPending(route)) return sortLate(sorting, at, route);
     sort(sorting, each, route);
@@ -182,7 +183,9 @@ interface Sorting {
   readonly message: ActiveMessage;
   readonly recipients: readonly EnvelopeRecipient[];
   readonly rules: RouteRules;
-  readonly groups: Map<string, Group>;
+  readonly groups: Group[];
+  /** The same by destination; undefined while there is but one. */
+  known: Map<string, Group> | undefined;
   /** Where the one before went. */
   last: Group | undefined;
   readonly discarded: Recipient[];
@@ -212,7 +215,7 @@ function sort(sorting: Sorting, each: EnvelopeRecipient, route: Route): void {
 /** By transport and destination, and within those by domain and address: so deliveries and log lines come in Postfix's order. */
 function grouped({ message, groups, discarded, rules }: Sorting): Grouping {
   const entries: Entry<Batch, ActiveMessage>[] = [];
-  const sorted = groups.size > 1 ? [...groups.values()].sort((one, other) => order(one.transport, other.transport) || order(one.queue, other.queue)) : groups.values();
+  const sorted = groups.sort((one, other) => order(one.transport, other.transport) || order(one.queue, other.queue));
   for (const group of sorted) batches(entries, message, group, rules);
   return { entries, discarded };
 }
@@ -281,15 +284,32 @@ function filterRoute(filter: string, recipient: string, rules: RouteRules): Rout
 type Group = { readonly byAddress: boolean; transport: string; queue: string; nexthop: string; recipients: Recipient[]; single: boolean };
 
 function gather(sorting: Sorting, { transport, nexthop }: Route, recipient: Recipient): void {
-  const { groups, last, rules, message } = sorting;
+  const { last, rules, message } = sorting;
   if (last !== undefined && !last.byAddress && last.transport === transport && last.nexthop === nexthop) return void last.recipients.push(recipient);
   const byAddress = isByAddress(transport, rules);
   const queue = byAddress ? addressQueue(nexthop, recipient.address, rules) : lowerAscii(nexthop);
-  const key = `${transport}\0${queue}\0${nexthop}`;
-  const known = groups.get(key) ?? { byAddress, transport, queue, nexthop, recipients: [], single: message.verpDelimiters !== undefined };
-  if (known.recipients.length === 0) groups.set(key, known);
-  known.recipients.push(recipient);
-  sorting.last = known;
+  const destination = { transport, queue, nexthop };
+  const group = knownGroup(sorting, destination) ?? newGroup(sorting, { ...destination, byAddress, recipients: [], single: message.verpDelimiters !== undefined });
+  group.recipients.push(recipient);
+  sorting.last = group;
+}
+
+type Destination = Pick<Group, 'transport' | 'queue' | 'nexthop'>;
+
+function groupKey({ transport, queue, nexthop }: Destination): string {
+  return `${transport}\0${queue}\0${nexthop}`;
+}
+
+function knownGroup(sorting: Sorting, destination: Destination): Group | undefined {
+  if (sorting.groups.length === 0) return undefined;
+  sorting.known ??= new Map(sorting.groups.map((group) => [groupKey(group), group]));
+  return sorting.known.get(groupKey(destination));
+}
+
+function newGroup({ groups, known }: Sorting, group: Group): Group {
+  groups.push(group);
+  known?.set(groupKey(group), group);
+  return group;
 }
 
 /**
