@@ -9,12 +9,12 @@
  * more (TLS); to end the lean one is to end that one then. Where Node is not as we know it (`leanSockets` is false), there are none.
  */
 import net from 'node:net';
+import { tell, without, type Heard, type Listener } from './heard.ts';
 import { desk, sharedReads, taken } from './reading.ts';
 import { descriptorOf } from './sockets.ts';
-import { flushSends, sendWithTurn, type Sender } from './turn-sends.ts';
+import { flushSends, sendWithTurn, worthwhile, type Sender } from './turn-sends.ts';
 import { giveRequest, node, takeRequest, waitsForKernel, writeTo, type Ends, type Handle, type Owner, type WriteRequest } from './tcp-handle.ts';
 
-type Listener = (...values: any[]) => void;
 type Written = Buffer | string;
 
 /** Milliseconds for a peer that has not taken the last of it, when nobody waits for that any more. */
@@ -22,6 +22,8 @@ const farewell = 30_000;
 /** What a net.Socket likes to keep waiting, too. */
 const waitingLimit = 64 << 10;
 const endOfFile = -4095;
+/** Sockets that may have something to say in this turn. */
+let alive = 0;
 
 function readSome(this: Handle): void {
   this.owner.arrived(node!.state[node!.atRead]!);
@@ -32,25 +34,6 @@ function closed(this: Handle): void {
   const { owner } = this;
   this.owner = nobody;
   owner.closed();
-}
-
-/** A chain of the few that listen, the last first. What is told is told to those who are there then: it is never changed. */
-interface Heard {
-  readonly event: string;
-  readonly listener: Listener;
-  readonly before: Heard | undefined;
-}
-
-function tell(one: Heard | undefined, event: string): void {
-  if (one === undefined) return;
-  tell(one.before, event);
-  if (one.event === event) one.listener();
-}
-
-function without(one: Heard | undefined, event: string, listener: Listener): Heard | undefined {
-  if (one === undefined) return undefined;
-  if (one.event === event && one.listener === listener) return one.before;
-  return { event: one.event, listener: one.listener, before: without(one.before, event, listener) };
 }
 
 const nobody: Owner = { arrived: nothing, written: nothing, closed: nothing };
@@ -91,6 +74,7 @@ export class LeanSocket implements PeerSocket, Sender {
     this.#handle.owner = this;
     this.#handle.onread = readSome;
     this.#handle.useUserBuffer(desk);
+    alive++;
   }
 
   get destroyed(): boolean {
@@ -209,6 +193,7 @@ export class LeanSocket implements PeerSocket, Sender {
     if (this.#leaves) flushSends();
     this.#data = this.#heard = undefined;
     this.#isOver = this.writableEnded = true;
+    alive--;
     this.#heir = new net.Socket({ ...sharedReads, handle: this.#handle as object, allowHalfOpen: true, readable: true, writable: true, manualStart: true } as net.SocketConstructorOpts);
     return this.#heir.on('error', nothing);
   }
@@ -248,7 +233,8 @@ export class LeanSocket implements PeerSocket, Sender {
 
   #write(bytes: Written): void {
     if (this.#leaves) flushSends();
-    if (typeof bytes === 'string' && this.writableLength === 0) this.#leaves = sendWithTurn(this, this.#descriptor ??= this.fd, bytes);
+    // Among few there is nobody to wait for.
+    if (alive >= worthwhile && typeof bytes === 'string' && this.writableLength === 0) this.#leaves = sendWithTurn(this, this.#descriptor ??= this.fd, bytes);
     if (!this.#leaves) this.#writeNow(bytes);
   }
 
@@ -328,6 +314,7 @@ export class LeanSocket implements PeerSocket, Sender {
 
   /** For the handle alone: it is closed. */
   closed(): void {
+    alive--;
     this.#tellEmptied();
     this.#emit('close');
     this.#data = this.#heard = undefined;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readSync } from 'node:fs';
 import net from 'node:net';
 import { test, type TestContext } from 'node:test';
 import { LeanSocket } from './lean-socket.ts';
@@ -37,6 +38,35 @@ async function lean(t: TestContext, count: number): Promise<{ served: LeanSocket
   return { served, peers, heard };
 }
 
+/** What the kernel has for a peer now; its own reads come later. */
+function hasArrived(peer: net.Socket): string {
+  const bytes = Buffer.alloc(100);
+  try {
+    return bytes.toString('latin1', 0, readSync((peer as unknown as { _handle: { fd: number } })._handle.fd, bytes));
+  } catch (error) {
+    assert.equal((error as NodeJS.ErrnoException).code, 'EAGAIN');
+    return '';
+  }
+}
+
+test('among few sockets a text leaves at once, among more with the turn', { skip: noRing }, async (t) => {
+  const few = await lean(t, 2);
+  few.served[0]!.write('now', 'latin1');
+  assert.equal(hasArrived(few.peers[0]!), 'now');
+  const more = await lean(t, 1);
+  few.served[0]!.write('later', 'latin1');
+  assert.equal(hasArrived(few.peers[0]!), '');
+  flushSends();
+  assert.equal(hasArrived(few.peers[0]!), 'later');
+  more.served[0]!.destroy();
+  await more.heard[0];
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  few.served[0]!.write('now again', 'latin1');
+  assert.equal(hasArrived(few.peers[0]!), 'now again');
+  for (const socket of few.served) socket.destroy();
+  await Promise.all(few.heard);
+});
+
 test('what is written to many leaves whole and in order, also when they are closed before the turn ends', async (t) => {
   const count = ringEntries * 2 + 5;
   const { served, heard } = await lean(t, count);
@@ -66,11 +96,13 @@ test('a socket that is closed among many tells so once, and nobody else', async 
 });
 
 test('a net.Socket that takes over has nothing before it that has not left', async (t) => {
-  const { served, heard } = await lean(t, 1);
-  served[0]!.write('220 ready ', 'latin1');
-  const full = served[0]!.succeed();
-  full.end('and on');
-  assert.equal(await heard[0], '220 ready and on');
+  for (const count of [1, 3]) {
+    const { served, heard } = await lean(t, count);
+    served[0]!.write('220 ready ', 'latin1');
+    const full = served[0]!.succeed();
+    full.end('and on');
+    assert.equal(await heard[0], '220 ready and on');
+  }
 });
 
 /** Somebody with a descriptor, and what it is told. */

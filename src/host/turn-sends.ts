@@ -18,7 +18,7 @@ export interface Sender {
 /** Bytes of the longest text. */
 const longest = 4096;
 /** Fewer texts than this are quicker one by one. */
-const worthwhile = 3;
+export const worthwhile = 3;
 
 interface Send { readonly sender: Sender; readonly fd: number; readonly text: string }
 
