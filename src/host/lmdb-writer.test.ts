@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import os from 'node:os';
 import test from 'node:test';
-import { changeLmdb, hasLmdb, LmdbReader, LmdbWriter } from './lmdb.ts';
+import { hasLmdb } from './lmdb.ts';
+import { LmdbReader } from './lmdb-reader.ts';
+import { changeLmdb, LmdbWriter } from './lmdb-writer.ts';
 
 const skip = hasLmdb() ? false : 'liblmdb is not installed';
 

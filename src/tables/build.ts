@@ -8,7 +8,7 @@
 import { closeSync, openSync, readFileSync, statSync, type Stats } from 'node:fs';
 import { dirname } from 'node:path';
 import { asUser, isRoot } from '../host/identity.ts';
-import { changeLmdb, writeLmdb, type LmdbChange } from '../host/lmdb.ts';
+import { changeLmdb, writeLmdb, type LmdbChange } from '../host/lmdb-writer.ts';
 import { errorText } from '../host/libc.ts';
 import { lowerAscii } from '../text/ascii.ts';
 import { foldCase } from '../text/utf8.ts';

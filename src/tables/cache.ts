@@ -7,7 +7,8 @@
  */
 import { existsSync, statSync } from 'node:fs';
 import path from 'node:path';
-import { LmdbReader, LmdbWriter } from '../host/lmdb.ts';
+import { LmdbReader } from '../host/lmdb-reader.ts';
+import { LmdbWriter } from '../host/lmdb-writer.ts';
 import type { MaybePromise } from '../text/maybe.ts';
 import { indexFile, servingType } from './indexed.ts';
 import { splitTypeAndName } from './open.ts';

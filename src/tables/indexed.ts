@@ -4,7 +4,8 @@
  * A Berkeley DB file that another Postfix left is read too; it counts while it is newer than an index of ours.
  */
 import { statSync } from 'node:fs';
-import { LmdbReader, hasLmdb } from '../host/lmdb.ts';
+import { hasLmdb } from '../host/lmdb.ts';
+import { LmdbReader } from '../host/lmdb-reader.ts';
 import { errorText } from '../host/libc.ts';
 import { BerkeleyReader } from './berkeley.ts';
 import { CdbReader } from './cdb.ts';

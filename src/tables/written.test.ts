@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import test, { type TestContext } from 'node:test';
-import { hasLmdb, LmdbReader } from '../host/lmdb.ts';
+import { hasLmdb } from '../host/lmdb.ts';
+import { LmdbReader } from '../host/lmdb-reader.ts';
 import type { TableContext } from './table.ts';
 import { openWritten } from './written.ts';
 

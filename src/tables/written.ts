@@ -4,7 +4,7 @@
  * A file that is not there is made, before it is opened for looking up. Trouble with the file throws, now or as a rejection.
  */
 import { existsSync } from 'node:fs';
-import { changeLmdb, type LmdbChange } from '../host/lmdb.ts';
+import { changeLmdb, type LmdbChange } from '../host/lmdb-writer.ts';
 import { foldCase } from '../text/utf8.ts';
 import type { MaybePromise } from '../text/maybe.ts';
 import { BerkeleyReader } from './berkeley.ts';

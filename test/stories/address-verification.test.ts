@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import test, { type TestContext } from 'node:test';
-import { LmdbReader } from '../../src/host/lmdb.ts';
+import { LmdbReader } from '../../src/host/lmdb-reader.ts';
 import { remoteCalls } from '../../src/ipc/connection.ts';
 import { verifyService } from '../../src/ipc/verify.ts';
 import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';

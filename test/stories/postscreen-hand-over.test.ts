@@ -7,7 +7,7 @@ import { chmodSync, chownSync, copyFileSync, existsSync, statSync, symlinkSync }
 import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { DebianPostfix, noDebianPostfix } from '../debian-postfix.ts';
-import { LmdbReader } from '../../src/host/lmdb.ts';
+import { LmdbReader } from '../../src/host/lmdb-reader.ts';
 import { eventually, freePort, Instance } from '../instance.ts';
 import { masterRows } from '../master-rows.ts';
 

@@ -17,14 +17,15 @@ import type { Kept } from './connection-cache.ts';
 import { contentOf } from './content.ts';
 import { addedHeaders } from './headers.ts';
 import type { Hops, Route, Site } from './hops.ts';
+import { Keeping, type Keepable } from './keeping.ts';
 import { Ledger } from './ledger.ts';
-import type { LoginCase, Logins } from './login.ts';
+import { loginCase, type Logins } from './login.ts';
 import type { Notices } from './notices.ts';
 import type { Rewriting } from './rewriting.ts';
 import type { Settings } from './settings.ts';
 import type { TlsDesk, TlsPlan } from './tls-desk.ts';
 import { TlsPlans } from './tls-plans.ts';
-import { cacheWishes, needsSmtputf8, transactionOf } from './transaction.ts';
+import { transactionOf } from './transaction.ts';
 
 export interface ErrandTools {
   readonly settings: Settings;
@@ -39,11 +40,7 @@ export interface ErrandTools {
 }
 
 /** What holds while one server is tried. */
-interface Turn {
-  readonly connection: Connection;
-  readonly bestMx: boolean;
-  readonly address: string;
-  readonly endpoint: string;
+interface Turn extends Keepable {
   /** Undefined: the connection was found under the destination's name, and nothing was asked for. */
   readonly plan: TlsPlan | undefined;
 }
@@ -73,11 +70,9 @@ export class Errand {
   private readonly tools: ErrandTools;
   private readonly ledger: Ledger;
   private readonly plans: TlsPlans;
+  private readonly keeping: Keeping;
   /** No destination follows. */
   private finalNexthop = false;
-  /** Where good connections of this request are kept besides under their server; '' after the first. */
-  private destinationKey = '';
-  private wishes = { load: false, store: false };
   /** Where we are on our way to, as it was written. */
   private destination = '';
 
@@ -87,6 +82,7 @@ export class Errand {
     this.ledger = new Ledger(delivery, tools.settings, tools.clock);
     const { logTlsStatus: showsStatus, client: { myHostname, helpfulWarnings: helpful } } = tools.settings;
     this.plans = new TlsPlans({ desk: tools.tls, delivery, ledger: this.ledger, showsStatus, myHostname, helpful });
+    this.keeping = new Keeping(delivery.request, tools, this.plans);
   }
 
   /** Over the network: a list of destinations, then the fallback relays. */
@@ -122,7 +118,7 @@ export class Errand {
     if (settings.fallbackRelay !== '')
       this.delivery.log.warning(`ignoring "${settings.program}_fallback_relay = ${settings.fallbackRelay}" setting for non-TCP connections`);
     this.destination = path;
-    const policy = this.cachePolicy(path, path);
+    const policy = this.keeping.begin(path, path);
     if (isPending(policy)) await policy;
     this.ledger.finalServer = true;
     const begun = this.plans.begin(settings.client.myHostname);
@@ -134,9 +130,9 @@ export class Errand {
   }
 
   private async toPath(path: string, plan: TlsPlan): Promise<void> {
-    const { hops, settings } = this.tools;
-    const endpoint = this.key('unix', `${path}\n${this.plans.endpoint(plan)}`);
-    const kept = this.wishes.load ? hops.cache.take(endpoint) : undefined;
+    const { keeping, tools: { hops, settings } } = this;
+    const endpoint = keeping.endpointOfPath(path, plan);
+    const kept = keeping.load ? keeping.take(endpoint) : undefined;
     if (kept && (await this.reuse(kept, plan)) !== 'stale') return;
     const asked = hops.unixOptions(path, plan);
     const options = isPending(asked) ? await asked : asked;
@@ -161,19 +157,19 @@ export class Errand {
     if (site.why) this.ledger.blame(site.why);
     if (site.selfIsMx || (site.addresses.length === 0 && loops(site.why))) this.finalNexthop = true;
     if (site.addresses.length === 0) return undefined;
-    const begun = chain(this.plans.begin(site.host), () => (first ? this.cachePolicy(site.host, site.text) : undefined));
+    const begun = chain(this.plans.begin(site.host), () => (first ? this.keeping.begin(site.host, site.text) : undefined));
     return isPending(begun) ? begun.then(() => this.overSite(site)) : this.overSite(site);
   }
 
   private overSite(site: Site): MaybePromise<void> {
     const all: Rest = { addresses: site.addresses, count: 0 };
-    if (!this.wishes.load || this.destinationKey === '') return this.overServers(site, all);
+    if (!this.keeping.load || this.keeping.destinationKey === '') return this.overServers(site, all);
     // The log says what was asked for with this server; for a connection found under the destination's name nothing was.
-    return chain(this.tryKept(this.destinationKey, all, undefined), (rest) => (this.ledger.left.length > 0 ? this.overServers(site, rest) : undefined));
+    return chain(this.tryKept(this.keeping.destinationKey, all, undefined), (rest) => (this.ledger.left.length > 0 ? this.overServers(site, rest) : undefined));
   }
 
   private async overServers(site: Site, all: Rest): Promise<void> {
-    const rest = this.wishes.load ? await this.overKept(site, all) : all;
+    const rest = this.keeping.load ? await this.overKept(site, all) : all;
     if (this.ledger.left.length > 0) await this.overFresh(site, rest);
   }
 
@@ -188,14 +184,14 @@ export class Errand {
       const planned = this.plans.of(each, site);
       const plan = isPending(planned) ? await planned : planned;
       if (!plan) continue;
-      const tried = this.tryKept(this.endpointKey(each, site, plan), rest, plan);
+      const tried = this.tryKept(this.keeping.endpointOf(each, site, plan), rest, plan);
       rest = isPending(tried) ? await tried : tried;
     }
     return rest;
   }
 
   private tryKept(key: string, rest: Rest, plan: TlsPlan | undefined): MaybePromise<Rest> {
-    const kept = this.tools.hops.cache.take(key);
+    const kept = this.keeping.take(key);
     if (!kept) return rest;
     const count = rest.count + 1;
     const { sessionLimit, addressLimit } = this.tools.settings;
@@ -226,7 +222,7 @@ export class Errand {
       const planned = this.plans.of(to, site);
       const plan = isPending(planned) ? await planned : planned;
       if (!plan) continue;
-      const kept = this.keptBackup(to, site, plan);
+      const kept = this.keeping.takeBackup(to, site, plan);
       if (kept && (await this.overKeptBackup(kept, walk, plan))) continue;
       // A server that cannot do TLS in spite of what it says gets the mail without, where that is allowed.
       if ((await this.overNew(to, site, walk, plan)) === 'retry without TLS') {
@@ -234,11 +230,6 @@ export class Errand {
         await this.overNew(to, site, walk, { ...plan, plain: true });
       }
     }
-  }
-
-  /** A connection to this less preferred server that is open already. */
-  private keptBackup(to: HostAddress, site: Site, plan: TlsPlan): Kept | undefined {
-    return this.wishes.load && to.preference !== site.addresses[0]!.preference ? this.tools.hops.cache.take(this.endpointKey(to, site, plan)) : undefined;
   }
 
   /** True: it has had its turn. */
@@ -273,13 +264,13 @@ export class Errand {
     }
     this.plans.opened(plan, opened.connection);
     this.ledger.finalServer = this.finalNexthop && walk.last;
-    return await this.fresh({ connection: opened.connection, bestMx, address: to.address, endpoint: this.endpointKey(to, site, plan), plan }, () => this.beginSession(walk));
+    return await this.fresh({ connection: opened.connection, bestMx, address: to.address, endpoint: this.keeping.endpointOf(to, site, plan), plan }, () => this.beginSession(walk));
   }
 
   private async fresh(turn: Turn & { readonly plan: TlsPlan }, begin: () => void): Promise<'over' | 'retry without TLS'> {
     const { options } = turn.connection;
     const { logins } = this.tools;
-    if (logins) turn.connection.login = { logins, whose: this.loginCase(options.peer) };
+    if (logins) turn.connection.login = { logins, whose: loginCase(this.delivery, this.destination, options.peer) };
     const failure = await turn.connection.handshake();
     if (failure) this.tellPostmaster(turn.connection);
     if (turn.connection.offersTls && turn.connection.secured === undefined && this.tools.settings.noteTlsOffer && options.tls === 'none')
@@ -321,17 +312,10 @@ export class Errand {
   // Where we have a password, mail that goes there without it is refused; and the password is not for a connection in the clear.
   private async hasLogin(peer: Peer): Promise<boolean> {
     try {
-      return (await this.tools.logins?.has(this.loginCase(peer))) ?? false;
+      return (await this.tools.logins?.has(loginCase(this.delivery, this.destination, peer))) ?? false;
     } catch {
       return true;
     }
-  }
-
-  private loginCase(peer: Peer): LoginCase {
-    const { request: { queueId, sender }, log } = this.delivery;
-    const { nameAddress, nameAddressPort } = peer;
-    const port = nameAddressPort === nameAddress ? 0 : Number(nameAddressPort.slice(nameAddress.length + 1));
-    return { queueId, sender, destination: this.destination, peer, port, log };
   }
 
   /** The message, over a connection that is ready for it. */
@@ -347,12 +331,12 @@ export class Errand {
     const { connection } = turn;
     const { ledger, tools: { settings } } = this;
     const converted = settings.convertMime && !connection.offersEightBit && shown.encoding !== '7bit';
-    const keep = this.wishes.store && connection.isKeepable;
+    const keep = this.keeping.store && connection.isKeepable;
     const transaction = transactionOf(shown, recipients, settings, { keep, converted, requireTls: connection.options.requireTls !== undefined, dsn: connection.offersDsn });
     return connection.exchange(transaction, contentOf(this.delivery, this.tools, headers, converted), ledger.round(connection), this.delivery.log).then((ending) => {
       this.tellPostmaster(connection);
       if (ending === 'orderly') ledger.complete = true;
-      if (ending !== 'stale') this.keep(turn);
+      if (ending !== 'stale') this.keeping.keep(turn);
       ledger.turnOver();
       return ending;
     });
@@ -380,35 +364,6 @@ export class Errand {
       ledger.turnOver();
       return 'failed';
     }
-  }
-
-  // The first good connection is also kept under the destination's name: so the next request need not try dead servers again.
-  private keep({ connection, bestMx, address, endpoint }: Turn): void {
-    if (!connection.usable || !connection.isKeepable) return;
-    this.tools.hops.cache.keep({ connection, bestMx, address, keys: { destination: this.destinationKey, endpoint } });
-    this.destinationKey = '';
-  }
-
-  // ---- what is known about connections to be kept
-
-  private cachePolicy(destination: string, text: string): MaybePromise<void> {
-    const { settings: { cache }, hops } = this.tools;
-    return chain(hops.alwaysKept(destination), (always) => {
-      if (always) this.wishes = { load: true, store: true };
-      else if (cache.onDemand) this.wishes = cacheWishes(this.delivery.request);
-      if (this.wishes.load || this.wishes.store) this.destinationKey = this.key('destination', text);
-    });
-  }
-
-  private endpointKey(to: HostAddress, site: Site, plan: TlsPlan): string {
-    const name = `${to.address}:${to.port || site.port}\n${this.plans.endpoint(plan)}`;
-    return this.key('server', this.tools.logins === undefined ? name : `${name}\n${to.host}`);
-  }
-
-  private key(kind: string, name: string): string {
-    const { logins } = this.tools;
-    const sharing = logins === undefined ? '' : logins.sharing({ sender: this.delivery.request.sender, destination: this.destination });
-    return `${kind}\n${name}\n${this.plans.key}\n${needsSmtputf8(this.delivery.request) ? 'smtputf8' : ''}\n${sharing}`;
   }
 }
 

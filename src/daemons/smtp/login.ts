@@ -7,6 +7,7 @@
  * remembered in the table smtp_sasl_auth_cache_name, as SHA-1, so that it is not tried again for each message.
  */
 import { createHash, randomBytes } from 'node:crypto';
+import type { Delivery } from '../../delivery/agent.ts';
 import type { Log } from '../../log/log.ts';
 import { dsnValid } from '../../message/dsn.ts';
 import { chooseMechanism } from '../../protocol/sasl-client/choose.ts';
@@ -65,6 +66,13 @@ export interface LoginCase {
   readonly peer: Peer;
   readonly port: number;
   readonly log: Log;
+}
+
+/** `destination`: as it was written. */
+export function loginCase({ request: { queueId, sender }, log }: Delivery, destination: string, peer: Peer): LoginCase {
+  const { nameAddress, nameAddressPort } = peer;
+  const port = nameAddressPort === nameAddress ? 0 : Number(nameAddressPort.slice(nameAddress.length + 1));
+  return { queueId, sender, destination, peer, port, log };
 }
 
 type NamedCredentials = { readonly username: string; readonly password: string };

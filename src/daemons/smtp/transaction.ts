@@ -1,5 +1,4 @@
 /** A delivery request as the client machine wants it: addresses quoted, wishes in the protocol's words. Pure. */
-import { requestFlag } from '../../ipc/deliver.ts';
 import type { DeliveryRequest, Recipient } from '../../ipc/deliver.ts';
 import { isTraceOnly } from '../../delivery/reports.ts';
 import { quote821Local, quote822Local } from '../../message/address.ts';
@@ -98,9 +97,4 @@ function xforward(request: DeliveryRequest): Map<XforwardName, string> {
 export function withoutSuccessReport(recipient: Recipient): Recipient {
   if ((recipient.dsnNotify & dsnNotify.success) === 0) return recipient;
   return { ...recipient, dsnNotify: recipient.dsnNotify & ~dsnNotify.success };
-}
-
-/** What the queue manager says about keeping connections. */
-export function cacheWishes({ flags }: DeliveryRequest): { load: boolean; store: boolean } {
-  return { load: (flags & requestFlag.connectionLoad) !== 0, store: (flags & requestFlag.connectionStore) !== 0 };
 }

@@ -4,17 +4,16 @@
  *
  * Each step of the session is told with one call. Afterwards either `waits` is true - the verdict is there when it is false again -
  * or there is nothing to wait for. The verdict is in `verdict` (reply.ts). Nothing that a filter sends makes it throw; whatever is not the
- * protocol, and a connection that is lost, is worth the default action, for the rest of the session. `progress` grows with each
- * whole packet, so that a driver can tell a filter that works from one that drips.
+ * protocol, and a connection that is lost, is worth the default action, for the rest of the session (standing.ts). `progress` grows with
+ * each whole packet, so that a driver can tell a filter that works from one that drips.
  */
 import { answer, answerName, bodyChunk, command, commandName, step, type Command, type MacroStage } from './codes.ts';
-import { defaultVerdict, type FilterTrouble } from './default-action.ts';
+import type { FilterTrouble } from './default-action.ts';
 import { editOf, type Edit } from './edit.ts';
 import { agreementOf, offerOf, offerPacket, type Agreement, type Offer } from './negotiation.ts';
 import { number16, packet, PacketReader, textField, type Packet } from './packet.ts';
-import { chosenReply, type FilterVerdict } from './reply.ts';
-
-type State = 'closed' | 'negotiating' | 'ready' | 'envelope' | 'message' | 'accepts-session' | 'accepts-message' | 'rejects-session' | 'broken';
+import { chosenReply } from './reply.ts';
+import { decisions, FilterStanding } from './standing.ts';
 
 /** Macros of a step: names and values in turn. */
 export type Macros = readonly string[];
@@ -34,55 +33,17 @@ const rows: Readonly<Record<string, StepRow>> = {
   [command.endOfBody]: { unwanted: 0, silent: 0 },
 };
 
-export interface MilterOptions {
-  readonly name: string;
-  readonly protocol: string;
-  readonly defaultAction: string;
-  readonly softBounce: boolean;
-  readonly warn: (text: string) => void;
-}
-
-const rejected = '550 5.7.1 Command rejected';
-const unavailable = '451 4.7.1 Service unavailable - try again later';
-
-export class Milter {
-  waits = false;
-  verdict: FilterVerdict;
+export class Milter extends FilterStanding {
   progress = 0;
   edits: Edit[] = [];
-  readonly #options: MilterOptions;
-  #state: State = 'closed';
   #reader = new PacketReader();
   #out: Buffer[] = [];
   #outLength = 0;
   #offer: Offer | undefined;
   #agreement: Agreement | undefined;
-  #event: Command = command.negotiate;
-  /** The verdict on all further steps. */
-  #lasting: FilterVerdict;
-  #skipped: Command | undefined;
   #body: 'none' | 'open' | 'done' = 'none';
 
-  constructor(options: MilterOptions) {
-    this.#options = options;
-  }
-
   // ---- what its driver looks at
-
-  /** It is to be connected and told of the session. */
-  get isClosed(): boolean {
-    return this.#state === 'closed';
-  }
-
-  /** Its connection is of no more use. */
-  get isOver(): boolean {
-    return this.#state === 'closed' || this.#state === 'broken' || this.#state === 'accepts-session' || this.#state === 'rejects-session';
-  }
-
-  /** It wants to see the message to come. */
-  get isActive(): boolean {
-    return this.#state === 'envelope' || this.#state === 'ready';
-  }
 
   get wantsRejectedRecipients(): boolean {
     return this.#has(step.rejectedRcpt);
@@ -97,7 +58,7 @@ export class Milter {
   }
 
   get wantsBody(): boolean {
-    return !this.#has(step.noBody) && this.#skipped !== command.body;
+    return !this.#has(step.noBody) && this.skipped !== command.body;
   }
 
   /** The filter's own list of macros for a stage; undefined: the one of main.cf. */
@@ -121,19 +82,19 @@ export class Milter {
 
   /** Begin to agree. False: what we are told of it makes no sense, and the verdict is there. */
   open(): boolean {
-    const offer = offerOf(this.#options.protocol);
+    const offer = offerOf(this.options.protocol);
     if (typeof offer === 'string') {
-      this.#warn(offer);
+      this.warn(offer);
       this.#fail('setup');
       return false;
     }
     this.#offer = offer;
     this.#agreement = undefined;
     this.#reader = new PacketReader();
-    this.#lasting = this.verdict = undefined;
-    this.#skipped = undefined;
-    this.#state = 'negotiating';
-    this.#event = command.negotiate;
+    this.lasting = this.verdict = undefined;
+    this.skipped = undefined;
+    this.state = 'negotiating';
+    this.event = command.negotiate;
     this.#put(offerPacket(offer));
     this.waits = true;
     return true;
@@ -141,8 +102,8 @@ export class Milter {
 
   /** `name` is unknown: only the address is. */
   connect(name: string, address: string, port: number, family: 'inet' | 'inet6' | 'unix' | 'unknown', macros: Macros): void {
-    if (this.#state !== 'ready') return this.#settle(this.#lasting);
-    this.#state = 'envelope';
+    if (this.state !== 'ready') return this.settle(this.lasting);
+    this.state = 'envelope';
     const said = name !== 'unknown' || address === 'unknown' ? name : `[${address}]`;
     const letter = { inet: '4', inet6: '6', unix: 'L', unknown: 'U' }[family];
     const rest = family === 'unknown' ? [] : [number16(family === 'unix' ? 0 : port), textField(address)];
@@ -150,8 +111,8 @@ export class Milter {
   }
 
   hello(name: string, macros: Macros): void {
-    if (this.#state === 'envelope' || this.#state === 'accepts-message') this.#tell(command.hello, macros, [textField(name)]);
-    else this.#settle(this.#lasting);
+    if (this.state === 'envelope' || this.state === 'accepts-message') this.#tell(command.hello, macros, [textField(name)]);
+    else this.settle(this.lasting);
   }
 
   /** MAIL and RCPT: address and parameters, as the client wrote them. */
@@ -172,19 +133,14 @@ export class Milter {
   }
 
   #inEnvelope(event: Command, macros: Macros, fields: readonly string[]): void {
-    if (this.#state === 'envelope') this.#tell(event, macros, fields);
-    else this.#settle(this.#lasting);
-  }
-
-  /** What it says to whatever comes next. */
-  get lasting(): FilterVerdict {
-    return this.#lasting;
+    if (this.state === 'envelope') this.#tell(event, macros, fields);
+    else this.settle(this.lasting);
   }
 
   /** The message begins; what was said of it as a whole before is done with. */
   beginContent(): void {
-    this.#lasting = undefined;
-    this.#state = 'message';
+    this.lasting = undefined;
+    this.state = 'message';
     this.#body = 'none';
   }
 
@@ -208,36 +164,31 @@ export class Milter {
     this.#inMessage(command.endOfBody, macros, []);
   }
 
-  /** Has it said what is to become of the message before it has seen all of it? */
-  get hasDecided(): boolean {
-    return this.#state !== 'message' || this.verdict !== undefined;
-  }
-
   #inMessage(event: Command, macros: Macros, fields: readonly (string | Buffer)[]): void {
-    if (this.#state === 'message') this.#tell(event, macros, fields);
+    if (this.state === 'message') this.#tell(event, macros, fields);
   }
 
   /** It has seen the message, or nobody shows it more of it. */
   endContent(): void {
-    if (this.#state !== 'message' && this.#state !== 'accepts-message') return;
-    this.#state = 'envelope';
+    if (this.state !== 'message' && this.state !== 'accepts-message') return;
+    this.state = 'envelope';
     // A hold was meant for this message.
-    this.#lasting = undefined;
+    this.lasting = undefined;
   }
 
   /** The transaction comes to nothing, or is done with. */
   abort(): void {
-    if (this.#state !== 'envelope' && this.#state !== 'message' && this.#state !== 'accepts-message') return;
+    if (this.state !== 'envelope' && this.state !== 'message' && this.state !== 'accepts-message') return;
     this.#put(packet(command.abort));
-    this.#state = 'envelope';
-    this.#lasting = undefined;
+    this.state = 'envelope';
+    this.lasting = undefined;
   }
 
   /** The session is over. A filter that knows how takes another one on the same connection (`keeps`). */
   quit(keeps = false): void {
-    if (!this.isOver && this.#state !== 'ready' && this.#state !== 'negotiating') this.#put(packet(keeps ? command.quitKeep : command.quit));
-    this.#state = keeps ? 'ready' : 'closed';
-    this.#lasting = this.verdict = undefined;
+    if (!this.isOver && this.state !== 'ready' && this.state !== 'negotiating') this.#put(packet(keeps ? command.quitKeep : command.quit));
+    this.state = keeps ? 'ready' : 'closed';
+    this.lasting = this.verdict = undefined;
     this.waits = false;
   }
 
@@ -256,8 +207,8 @@ export class Milter {
   lost(why: string): void {
     if (this.isOver) return;
     const what = this.#reader.isBegun ? 'reply packet data' : 'reply packet header';
-    this.#warn(`can't read ${commandName(this.#event)} ${what}: ${why}`);
-    if (this.#event === command.negotiate) this.#warn('read error in initial handshake');
+    this.warn(`can't read ${commandName(this.event)} ${what}: ${why}`);
+    if (this.event === command.negotiate) this.warn('read error in initial handshake');
     this.#fail('talk');
   }
 
@@ -268,15 +219,15 @@ export class Milter {
 
   #packet(next: Packet): void {
     if (next.kind === 'bad') {
-      this.#warn(next.trouble);
-      if (this.#event === command.negotiate) this.#warn('read error in initial handshake');
+      this.warn(next.trouble);
+      if (this.event === command.negotiate) this.warn('read error in initial handshake');
       return this.#fail('talk');
     }
     // What comes when nothing was asked does not belong to anything; only that it is still there a filter may say at any time.
     if (!this.waits && next.kind === 'packet' && next.code === answer.progress && next.bytes.length === 0) return;
     if (!this.waits) return this.#protocolError('unexpected data');
     if (next.kind === 'body') return this.#replaceBody(next);
-    if (this.#event === command.negotiate) return this.#negotiated(next.code, next.bytes);
+    if (this.event === command.negotiate) return this.#negotiated(next.code, next.bytes);
     this.#endBody();
     this.#answered(next.code, next.bytes);
   }
@@ -285,10 +236,10 @@ export class Milter {
     if (code !== command.negotiate) return this.#protocolError(`unexpected reply "${code}" in initial handshake`);
     const agreement = agreementOf(this.#offer!, bytes);
     if (typeof agreement === 'string') return this.#protocolError(agreement);
-    for (const warning of agreement.warnings) this.#warn(warning);
+    for (const warning of agreement.warnings) this.warn(warning);
     this.#agreement = agreement;
-    this.#state = 'ready';
-    this.#settle(undefined);
+    this.state = 'ready';
+    this.settle(undefined);
   }
 
   #answered(code: string, bytes: Buffer): void {
@@ -298,67 +249,25 @@ export class Milter {
       return decide(this);
     }
     if (code === answer.replyCode) return this.#chosen(bytes);
-    if (code === answer.quarantine) return void (this.#lasting = `H${bytes.toString('latin1').split('\0')[0]!.slice(0, 100)}`);
-    const edit = this.#event === command.endOfBody ? editOf(code, bytes, this.#has(step.leadingSpace) ? '' : ' ') : undefined;
-    if (edit === undefined) return this.#protocolError(`unexpected filter response ${answerName(code)} after event ${commandName(this.#event)}`);
+    if (code === answer.quarantine) return this.hold(bytes.toString('latin1').split('\0')[0]!);
+    const edit = this.event === command.endOfBody ? editOf(code, bytes, this.#has(step.leadingSpace) ? '' : ' ') : undefined;
+    if (edit === undefined) return this.#protocolError(`unexpected filter response ${answerName(code)} after event ${commandName(this.event)}`);
     if ('kind' in edit) return void this.edits.push(edit);
-    this.#warn(edit.trouble);
+    this.warn(edit.trouble);
     this.#fail(edit.of);
   }
 
-  /** Decisions that are one letter. */
-  go(): void {
-    this.#settle(this.#lasting);
-  }
-
-  accept(): void {
-    this.#state = this.#isOfSession ? 'accepts-session' : 'accepts-message';
-    this.#settle(this.#lasting);
-  }
-
-  discard(): void {
-    if (this.#isOfSession) {
-      this.#warn('DISCARD action is not allowed for connect or helo');
-      return this.#settle(this.#lasting);
-    }
-    this.#state = 'accepts-message';
-    this.#settle('D');
-  }
-
-  refuse(text: string): void {
-    if (this.#isOfSession) {
-      this.#state = 'rejects-session';
-      this.#lasting = text;
-    }
-    this.#settle(text);
-  }
-
-  shutDown(): void {
-    this.#state = 'rejects-session';
-    this.#settle((this.#lasting = 'S'));
-  }
-
-  skip(): void {
-    this.#skipped = this.#event;
-    this.#settle(this.#lasting);
-  }
-
   #chosen(bytes: Buffer): void {
-    const text = chosenReply(bytes, this.#options.softBounce);
+    const text = chosenReply(bytes, this.options.softBounce);
     if (text !== undefined) return this.refuse(text);
-    this.#warn(`malformed reply: ${bytes.toString('latin1').replace(/\0$/, '').slice(0, 200)}`);
+    this.warn(`malformed reply: ${bytes.toString('latin1').replace(/\0$/, '').slice(0, 200)}`);
     this.#fail('setup');
   }
 
-  /** A step of the session, not of a message: what it decides holds for all of it. */
-  get #isOfSession(): boolean {
-    return this.#event === command.connect || this.#event === command.hello;
-  }
-
   #replaceBody({ bytes }: { readonly bytes: Buffer }): void {
-    if (this.#event !== command.endOfBody) return this.#protocolError(`unexpected filter response ${answerName(answer.replaceBody)} after event ${commandName(this.#event)}`);
+    if (this.event !== command.endOfBody) return this.#protocolError(`unexpected filter response ${answerName(answer.replaceBody)} after event ${commandName(this.event)}`);
     if (this.#body === 'done') {
-      this.#warn("body replacement requests can't currently be mixed with other requests");
+      this.warn("body replacement requests can't currently be mixed with other requests");
       return this.#fail('setup');
     }
     this.#body = 'open';
@@ -375,12 +284,12 @@ export class Milter {
 
   #tell(event: Command, macros: Macros, fields: readonly (string | Buffer)[]): void {
     const { unwanted, silent } = rows[event]!;
-    this.#event = event;
-    this.verdict = this.#lasting;
-    if (this.#lasting !== undefined && this.#lasting[0] !== 'H') return;
+    this.event = event;
+    this.verdict = this.lasting;
+    if (this.lasting !== undefined && this.lasting[0] !== 'H') return;
     if ((unwanted & this.#agreement!.unknownSteps) !== 0) return;
-    if (this.#skipped === event) return;
-    this.#skipped = undefined;
+    if (this.skipped === event) return;
+    this.skipped = undefined;
     this.#put(packet(command.macro, event, ...macros.map(textField)));
     if (this.#has(unwanted)) return;
     this.#put(packet(event, ...fields));
@@ -396,39 +305,16 @@ export class Milter {
     this.#outLength += bytes.length;
   }
 
-  #settle(verdict: FilterVerdict): void {
-    this.verdict = verdict;
-    this.waits = false;
-  }
-
   #protocolError(trouble: string): void {
-    this.#warn(trouble);
+    this.warn(trouble);
     this.#fail('talk');
   }
 
   #fail(trouble: FilterTrouble): void {
-    this.#state = 'broken';
     this.#out = [];
     this.#outLength = 0;
-    this.#lasting = defaultVerdict(trouble, this.#options.defaultAction);
-    // A new body of which only a part has come must not go out, whatever the default action is.
-    const isTorn = this.#body === 'open' && (this.#lasting === undefined || this.#lasting.startsWith('H'));
+    const isTorn = this.#body === 'open';
     this.#body = 'none';
-    this.#settle(isTorn ? '421 4.7.0 Service unavailable' : this.#lasting);
-  }
-
-  #warn(text: string): void {
-    this.#options.warn(`milter ${this.#options.name}: ${text}`);
+    this.breakDown(trouble, isTorn);
   }
 }
-
-const decisions: ReadonlyMap<string, (milter: Milter) => void> = new Map<string, (milter: Milter) => void>([
-  [answer.progress, () => {}],
-  [answer.go, (milter) => milter.go()],
-  [answer.accept, (milter) => milter.accept()],
-  [answer.discard, (milter) => milter.discard()],
-  [answer.reject, (milter) => milter.refuse(rejected)],
-  [answer.tempfail, (milter) => milter.refuse(unavailable)],
-  [answer.shutdown, (milter) => milter.shutDown()],
-  [answer.skip, (milter) => milter.skip()],
-]);

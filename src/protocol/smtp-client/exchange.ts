@@ -278,6 +278,18 @@ export class Exchange {
   }
 }
 
+/** What need not even be tried. RFC 1870 section 6.1: SIZE; RFC 6531 section 3.2: SMTPUTF8. */
+export function objectionTo(talk: Conversation, { smtputf8, size }: Transaction): Failure | undefined {
+  const { features, options: { peer } } = talk;
+  if (smtputf8 === 'required' && !features.smtputf8) {
+    const reason = `message requires SMTPUTF8, but no server was found that supports SMTPUTF8. The last attempted server was ${peer.nameAddress}`;
+    return talk.own('5.6.7', reason, 'message', true);
+  }
+  if (features.sizeLimit > 0 && size > features.sizeLimit)
+    return talk.own('5.3.4', `message size ${size} exceeds size limit ${features.sizeLimit} of server ${peer.nameAddress}`, 'message');
+  return undefined;
+}
+
 function leadingCommands(talk: Conversation, transaction: Transaction, behind: boolean): Command[] {
   const commands: Command[] = [];
   // Is a connection from an earlier message still good? With pipelining the question costs no round trip.

@@ -10,14 +10,15 @@ import type { Machine } from '../machine.ts';
 import { ContentEncoder, wireForm } from './content.ts';
 import { Conversation } from './conversation.ts';
 import type { Awaited } from './conversation.ts';
-import { Exchange, exchangeAnswers } from './exchange.ts';
+import { Exchange, exchangeAnswers, objectionTo } from './exchange.ts';
 import type { Features } from './features.ts';
 import { afterTls, giveUp, handshakeAnswers } from './handshake.ts';
 import { beginLogin, trouble } from './log-in.ts';
 import type { NamedLogin } from './log-in.ts';
+import { earlyVerdict, failedLocally, failedTls, garbage, localTrouble, lostConnection, lostMessage, tooEarly } from './mishaps.ts';
 import { ReplyFilterTrouble, ReplyReader } from './reply.ts';
 import type { Reply } from './reply.ts';
-import { stages } from './stages.ts';
+import { outcomeStages } from './stages.ts';
 import type { ClientOptions, ClientStep, Failure, Transaction } from './steps.ts';
 import type { TakenTranscript } from './transcript.ts';
 
@@ -25,9 +26,6 @@ import type { TakenTranscript } from './transcript.ts';
 const pieceSize = 16 * 1024;
 /** A server may send this much that nobody asked for before it is taken for gone. */
 const unaskedLimit = 64 * 1024;
-
-/** Where a reply settles recipients, and nothing further is begun by it. */
-const outcomeStages: ReadonlySet<Awaited['stage']> = new Set(['mail', 'rcpt', 'dot']);
 
 export class SmtpClient implements Machine<ClientStep> {
   private readonly talk: Conversation;
@@ -48,7 +46,7 @@ export class SmtpClient implements Machine<ClientStep> {
       limit: options.settings.replyLimit,
       utf8: options.settings.smtputf8,
       warn: (text) => this.talk.log('warning', `${options.peer.nameAddressPort}: ${text}`),
-      garbage: (line) => this.garbage(line),
+      garbage: (line) => garbage(this.talk, line, this.queueId),
       filter: options.settings.replyFilter && ((line) => this.filtered(line)),
       heard: options.settings.transcript === undefined ? undefined : (line) => this.talk.transcript?.heard(line),
     });
@@ -179,8 +177,8 @@ export class SmtpClient implements Machine<ClientStep> {
    * `ready`. Its steps follow the `done` of the one at hand.
    */
   deliverBehind(transaction: Transaction): boolean {
-    if (!this.takesFollower || this.objection(transaction)) return false;
     const { talk } = this;
+    if (!this.takesFollower || objectionTo(talk, transaction)) return false;
     talk.follower = new Exchange(talk, transaction, true);
     talk.follower.advance();
     return true;
@@ -198,25 +196,13 @@ export class SmtpClient implements Machine<ClientStep> {
     this.queueId = transaction.queueId;
     const exchange = new Exchange(talk, transaction, behind);
     this.exchange = exchange;
-    if (talk.options.blocksEarlyReply && talk.secure && this.reader.held > 0) return this.tooEarly(exchange);
-    const objection = this.objection(transaction);
+    if (talk.options.blocksEarlyReply && talk.secure && this.reader.held > 0) return tooEarly(talk, exchange);
+    const objection = objectionTo(talk, transaction);
     if (!objection) return;
     exchange.failOpen(objection);
     if (objection.softUntilLast) talk.suspect = true;
     else exchange.decide();
     exchange.finish(!objection.softUntilLast);
-  }
-
-  // What need not even be tried. RFC 1870 section 6.1: SIZE; RFC 6531 section 3.2: SMTPUTF8.
-  private objection({ smtputf8, size }: Transaction): Failure | undefined {
-    const { features, options: { peer } } = this.talk;
-    if (smtputf8 === 'required' && !features.smtputf8) {
-      const reason = `message requires SMTPUTF8, but no server was found that supports SMTPUTF8. The last attempted server was ${peer.nameAddress}`;
-      return this.talk.own('5.6.7', reason, 'message', true);
-    }
-    if (features.sizeLimit > 0 && size > features.sizeLimit)
-      return this.talk.own('5.3.4', `message size ${size} exceeds size limit ${features.sizeLimit} of server ${peer.nameAddress}`, 'message');
-    return undefined;
   }
 
   /** The next piece of the content, with LF line ends. */
@@ -285,7 +271,7 @@ export class SmtpClient implements Machine<ClientStep> {
     const { talk, exchange } = this;
     if (!exchange?.streaming) return;
     if (failure === undefined) talk.transcript?.note('data');
-    exchange.failOpen(failure ?? talk.own('4.3.0', `local data error while talking to ${talk.options.peer.nameAddress}`, 'site'));
+    exchange.failOpen(failure ?? localTrouble(talk));
     this.pieces.length = 0;
     this.encoder = undefined;
     exchange.hangUp(false);
@@ -313,16 +299,7 @@ export class SmtpClient implements Machine<ClientStep> {
   }
 
   tlsFailed(): void {
-    if (this.talk.closed) return;
-    giveUp(this.talk, this.talk.own('4.7.5', 'Cannot start TLS: handshake failure', 'site'), false);
-  }
-
-  private tooEarly(exchange: Exchange): void {
-    const { talk } = this;
-    const { peer, settings } = talk.options;
-    exchange.failOpen(talk.own('4.7.0', 'unexpected server message', 'site'));
-    talk.log('warning', `server ${peer.nameAddress} violates ${settings.dialect}_tls_block_early_mail_reply policy`);
-    exchange.hangUp(false);
+    if (!this.talk.closed) failedTls(this.talk);
   }
 
   /** What was asked for with `log-in`; undefined: we have none for this server, and talk to it like strangers. */
@@ -361,32 +338,16 @@ export class SmtpClient implements Machine<ClientStep> {
   private lost(what: string): void {
     const { talk, exchange } = this;
     if (talk.closed) return;
+    if (!exchange || exchange.over) return lostConnection(talk, what);
     const stage = talk.head?.stage;
-    if (exchange && !exchange.over) this.lostMessage(exchange, what, stage);
-    else if (stage && stage !== 'quit') giveUp(talk, talk.own('4.4.2', `${what} while ${stages[stage].while}`, 'site'), false);
-    else if (talk.uses === 0 && !stage && talk.deadline !== undefined) this.tlsFailed();
-    else if (talk.uses === 0 && !stage) giveUp(talk, talk.own('4.4.2', `${what} while ${stages.mail.while}`, 'site'), false);
-    else talk.close();
-  }
-
-  private lostMessage(exchange: Exchange, what: string, stage: Awaited['stage'] | undefined): void {
-    const { talk } = this;
     if (stage === 'probe' || (exchange.behind && exchange.open.size > 0)) return exchange.stale();
     const verdict = exchange.streaming ? this.earlyVerdict() : undefined;
-    const where = exchange.streaming ? 'sending message body' : stages[stage ?? 'mail'].while;
-    exchange.streaming = false;
-    if (stage !== 'abort' && stage !== 'quit') exchange.failOpen(verdict ?? talk.own('4.4.2', `${what} while ${where}`, 'site'));
-    exchange.hangUp(false);
+    lostMessage(talk, exchange, what, stage, verdict);
   }
 
-  // A server may say no before it has seen all of the content. That it says yes to what it has not seen is not believed: such
-  // a reply belongs to nothing, and taken for the answer to the dot it could lose the message.
   private earlyVerdict(): Failure | undefined {
-    const { talk } = this;
     const reply = this.takeReply();
-    if (!reply) return undefined;
-    const failure = talk.refused(reply, 'dot', 'message');
-    return reply.code >= 400 && reply.code < 600 ? failure : { ...failure, status: '4.5.0', scope: 'site' };
+    return reply && earlyVerdict(this.talk, reply);
   }
 
   private filtered(line: string): string {
@@ -406,27 +367,8 @@ export class SmtpClient implements Machine<ClientStep> {
       if (!(error instanceof ReplyFilterTrouble)) throw error;
       this.deaf = true;
       this.talk.log('warning', `${this.queueId}: ${error.message}`);
-      this.giveUpLocally();
+      failedLocally(this.talk, this.exchange);
       return undefined;
     }
-  }
-
-  private giveUpLocally(): void {
-    const { talk, exchange } = this;
-    const failure = talk.own('4.3.0', `local data error while talking to ${talk.options.peer.nameAddress}`, 'site');
-    if (!exchange || exchange.over) return giveUp(talk, failure, false);
-    exchange.streaming = false;
-    exchange.failOpen(failure);
-    exchange.hangUp(false);
-  }
-
-  private garbage(line: string): void {
-    const { talk } = this;
-    const { settings, peer } = talk.options;
-    talk.distrust();
-    if (!talk.features.pipelining) return;
-    talk.log('warning', `${this.queueId}: non-${settings.dialect === 'lmtp' ? 'LMTP' : 'ESMTP'} response from ${peer.nameAddressPort}: ${line.slice(0, 100)}`);
-    const parameter = settings.dialect === 'lmtp' ? 'lmtp_discard_lhlo_keyword_address_maps' : 'smtp_discard_ehlo_keyword_address_maps';
-    if (settings.helpfulWarnings) talk.log('warning', `to prevent loss of mail, turn off command pipelining for ${peer.address} with the ${parameter} parameter`);
   }
 }

@@ -29,3 +29,6 @@ export const stages = {
 } as const satisfies Record<string, Stage>;
 
 export type StageName = keyof typeof stages;
+
+/** Where a reply settles recipients, and nothing further is begun by it. */
+export const outcomeStages: ReadonlySet<StageName> = new Set(['mail', 'rcpt', 'dot']);

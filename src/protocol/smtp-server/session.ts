@@ -4,131 +4,64 @@
  * that is asked, one question at a time, and given with `answer`.
  *
  * Replies are gathered and sent in one step when the machine has to wait, for bytes or for an answer (RFC 2920 §3.2).
- * Nothing a client sends makes it throw; `answer` without a question does. Memory is the unused input (settings.inputLimit)
- * and one command. Give it `settings`, then drive it as machine.ts says.
+ * Nothing a client sends makes it throw; `answer` without a question does. Here is what each command leads to; whose turn it is to
+ * speak, and what was received and not yet used, is the matter of floor.ts. Give it `settings`, then drive it as machine.ts says.
  */
 import { splitCommand } from '../../message/smtp-path.ts';
-import { printable } from '../../text/ascii.ts';
 import { isUtf8 } from '../../text/utf8.ts';
 import type { Machine } from '../machine.ts';
 import { CommandCounts } from './counts.ts';
-import { Dialogue } from './dialogue.ts';
 import type { Outcome, Verb } from './dialogue.ts';
-import { Input } from './input.ts';
-import { Intake, refuseBareNewline, type Floor } from './intake.ts';
-import { Patience, type PatienceSettings } from './patience.ts';
+import { SessionFloor } from './floor.ts';
+import { refuseBareNewline } from './intake.ts';
 import { escapeBytes, untilNul } from './escape.ts';
 import { standingObjection } from './objection.ts';
-import { Outbox } from './outbox.ts';
 import { hangsUp, say, tell } from './reply.ts';
-import type { SessionListener, SmtpServerSettings } from './settings.ts';
 import type { ClientOverride } from './client-attributes.ts';
-import type { CloseReason, Question, Reply, SessionContext, SmtpServerStep, Verdict } from './steps.ts';
+import type { Question, Reply, SessionContext, SmtpServerStep, Verdict } from './steps.ts';
 import { findVerb, isHeader } from './verbs.ts';
 
-type Phase = 'greeting' | 'talking' | 'closed';
-
-export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
-  readonly #settings: SmtpServerSettings;
-  readonly #dialogue: Dialogue;
-  readonly #input: Input;
+export class SmtpServerSession extends SessionFloor implements Machine<SmtpServerStep> {
   readonly #counts = new CommandCounts();
-  readonly #patience: Patience;
-  readonly #intake: Intake;
-  readonly #steps: SmtpServerStep[] = [];
-  readonly #outbox: Outbox;
-  readonly #listener: SessionListener | undefined;
-  #phase: Phase = 'greeting';
-  #open: Question | undefined;
   #verb: Verb | undefined;
   #line = '';
   /** The reply that refused this client; commands are answered with it or with "access denied". */
   #denied: Reply | undefined;
   /** The answer to whatever comes next, which ends the session. */
   #farewell: Reply | undefined;
-  /** Between STARTTLS and the end of its handshake. */
-  #isSecuring = false;
   /** After a challenge: the next line is no command. */
   #expectsResponse = false;
-  #hangUp = false;
-  #ended = false;
-  #flagged = false;
-
-  /**
-   * `encrypted`: the session began with a TLS handshake (smtpd_tls_wrappermode). `listener`: this session's own, when settings are those
-   * of many.
-   */
-  constructor(settings: SmtpServerSettings, encrypted = false, listener = settings.transcript) {
-    this.#settings = settings;
-    this.#listener = listener;
-    this.#outbox = new Outbox(settings, this.#steps, listener);
-    this.#dialogue = new Dialogue(settings, this.#steps);
-    this.#dialogue.encrypted = encrypted;
-    this.#input = new Input(settings.line_length_limit, this.#dialogue.policesNewlines);
-    this.#patience = new Patience(settings);
-    this.#intake = new Intake(this.#dialogue, this);
-  }
-
-  receive(bytes: Buffer): void {
-    if (this.#phase === 'closed' || this.#ended) return;
-    this.#patience.stop();
-    if (this.#open === undefined || this.#input.size < this.#settings.inputLimit) return this.#input.push(bytes);
-    // A pump that does not heed `wantsInput` must not fill the memory.
-    this.#dialogue.log({ event: 'input-disabled' });
-    this.end();
-  }
-
-  /** False while a question is open and enough has been read, and when no more input matters. */
-  get wantsInput(): boolean {
-    if (this.#phase === 'closed' || this.#ended) return false;
-    return this.#open === undefined || this.#input.size < this.#settings.inputLimit;
-  }
-
-  /** With `broken` what was received and not yet used is dropped: nobody is there to read a reply. */
-  end(broken = false): void {
-    if (broken) this.#input.clear();
-    this.#ended = true;
-  }
-
-  expire(now: number): void {
-    this.#patience.now = now;
-    if (this.#patience.isOver(this.#intake.size)) this.#timeOut();
-  }
-
-  deadline(): number | undefined {
-    return this.#patience.deadline(this.#intake.size);
-  }
 
   next(): SmtpServerStep | undefined {
     const step = this.#step();
-    if (step !== undefined || this.#phase === 'closed' || this.#open !== undefined || this.#isSecuring) this.#patience.stop();
-    else this.#patience.wait();
+    if (step !== undefined || this.phase === 'closed' || this.open !== undefined || this.isSecuring) this.patience.stop();
+    else this.patience.wait();
     return step;
   }
 
   #step(): SmtpServerStep | undefined {
     for (;;) {
-      if (this.#steps.length > 0) return this.#steps.length === 1 ? this.#steps.pop() : this.#steps.shift();
-      if (this.#phase === 'closed') return undefined;
-      if (this.#open !== undefined || this.#isSecuring) return this.#outbox.take();
+      if (this.steps.length > 0) return this.steps.length === 1 ? this.steps.pop() : this.steps.shift();
+      if (this.phase === 'closed') return undefined;
+      if (this.open !== undefined || this.isSecuring) return this.outbox.take();
       if (this.#advance()) continue;
-      if (!this.#outbox.isEmpty) return this.#outbox.take();
-      if (!this.#ended) return undefined;
-      this.#close('lost connection');
+      if (!this.outbox.isEmpty) return this.outbox.take();
+      if (!this.ended) return undefined;
+      this.close('lost connection');
     }
   }
 
   /** The verdict on the open question. */
   answer(verdict: Verdict): void {
-    const question = this.#open;
+    const question = this.open;
     if (question === undefined) throw new Error('an answer, but no question is open');
-    this.#open = undefined;
+    this.open = undefined;
     if (question.verb === 'CONNECT') this.#greet(verdict);
     else if (question.verb === 'COMMAND') this.#filtered(question.line, verdict);
-    else if (question.verb === 'END') this.#intake.conclude(question.command, verdict);
-    else if (question.verb === 'UNKNOWN') this.#blame(verdict.reply ?? say.notRecognized);
+    else if (question.verb === 'END') this.intake.conclude(question.command, verdict);
+    else if (question.verb === 'UNKNOWN') this.blame(verdict.reply ?? say.notRecognized);
     else this.#goOn(this.#verb!, question, verdict);
-    if (verdict.close) this.#hangUp = true;
+    if (verdict.close) this.hangUp = true;
   }
 
   /**
@@ -136,46 +69,31 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
    * have put it there (RFC 3207 §6).
    */
   secured(): void {
-    this.#endSecuring();
-    this.#dialogue.encrypted = true;
+    this.endSecuring();
+    this.dialogue.encrypted = true;
     this.#finish(this.#verb!, false);
   }
 
   /** The handshake failed: nobody can say what the client would understand now. */
   unsecured(): void {
-    this.#endSecuring();
-    this.#close('lost connection');
+    this.endSecuring();
+    this.close('lost connection');
   }
 
   /** End the session with this reply: at once, or to the next command. */
   expel(reply: Reply, atOnce: boolean): void {
     this.#farewell = reply;
     if (!atOnce) return;
-    this.#say(reply);
-    this.#close('hang-up');
-  }
-
-  /** Other time limits for the rest of the session. */
-  hurry(settings: PatienceSettings): void {
-    this.#patience.change(settings);
+    this.say(reply);
+    this.close('hang-up');
   }
 
   get protocol(): 'SMTP' | 'ESMTP' {
-    return this.#dialogue.protocol;
-  }
-
-  /** The client has spoken when it had to wait (for reject_unauth_pipelining). */
-  get outOfStep(): boolean {
-    return this.#flagged;
+    return this.dialogue.protocol;
   }
 
   get helo(): string | undefined {
-    return this.#dialogue.helo;
-  }
-
-  /** Bytes that were received and not yet used. */
-  get unused(): number {
-    return this.#input.size;
+    return this.dialogue.helo;
   }
 
   /** The command of the open question, as the client said it; a byte string without its line end. */
@@ -185,24 +103,24 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   /** Accepted recipients of the transaction. */
   get recipients(): number {
-    return this.#dialogue.mail?.recipients ?? 0;
+    return this.dialogue.mail?.recipients ?? 0;
   }
 
   /** The first accepted recipient of the transaction. */
   get firstRecipient(): string | undefined {
-    return this.#dialogue.mail?.firstRecipient;
+    return this.dialogue.mail?.firstRecipient;
   }
 
   /** The last thing that was recognized, as log lines name it. */
   get where(): string {
-    return this.#dialogue.where;
+    return this.dialogue.where;
   }
 
   context(): SessionContext {
-    const { protocol, helo, where, mail } = this.#dialogue;
+    const { protocol, helo, where, mail } = this.dialogue;
     return {
       protocol, helo, where, sender: mail?.sender, recipient: mail?.firstRecipient, recipients: mail?.recipients ?? 0,
-      outOfStep: this.#flagged,
+      outOfStep: this.flagged,
     };
   }
 
@@ -213,114 +131,91 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   /** What the disconnect line says: `ehlo=1 mail=1 rcpt=0/1 quit=1 commands=3/4`. */
   statistics(): string {
-    return this.#counts.render() + (this.#dialogue.notedBareNewline ? ' notes=bare_lf' : '');
+    return this.#counts.render() + (this.dialogue.notedBareNewline ? ' notes=bare_lf' : '');
   }
 
-  // ---- for the intake alone (Floor)
-
-  say(reply: Reply): void {
-    this.#say(reply);
-  }
-
-  ask(question: Question): void {
-    this.#ask(question);
-  }
-
+  /** For the intake alone. */
   finish(failed: boolean): void {
     this.#finish(this.#verb!, failed);
   }
 
-  refuseInput(): void {
-    this.end(true);
-  }
-
   /** Move on by one command or one slice of content. False: more input is wanted. */
   #advance(): boolean {
-    if (this.#phase === 'greeting') return this.#begin();
-    return this.#intake.isReading ? this.#intake.read(this.#input) : this.#command();
+    if (this.phase === 'greeting') return this.#begin();
+    return this.intake.isReading ? this.intake.read(this.input) : this.#command();
   }
 
   #begin(): boolean {
-    if (!this.#outOfStep()) this.#ask({ verb: 'CONNECT' });
+    if (!this.breaksStep()) this.ask({ verb: 'CONNECT' });
     return true;
   }
 
   #greet(verdict: Verdict): void {
     if (verdict.peer !== undefined) {
-      this.#dialogue.peer = verdict.peer;
-      this.#input.policed = this.#dialogue.policesNewlines;
+      this.dialogue.peer = verdict.peer;
+      this.input.policed = this.dialogue.policesNewlines;
     }
-    if (this.#outOfStep()) return;
-    this.#phase = 'talking';
+    if (this.breaksStep()) return;
+    this.phase = 'talking';
     if (!verdict.accept) this.#denied = verdict.reply;
-    if (!verdict.accept || (verdict.reply !== undefined && verdict.reply.code >= 500)) this.#dialogue.errors++;
-    this.#say(verdict.reply ?? { code: 220, text: this.#settings.smtpd_banner });
+    if (!verdict.accept || (verdict.reply !== undefined && verdict.reply.code >= 500)) this.dialogue.errors++;
+    this.say(verdict.reply ?? { code: 220, text: this.settings.smtpd_banner });
   }
 
   #command(): boolean {
-    const { settings, errors } = this.#dialogue;
+    const { settings, errors } = this.dialogue;
     if (this.#expectsResponse) return this.#response();
-    if (this.#hangUp) return this.#close('hang-up');
+    if (this.hangUp) return this.close('hang-up');
     if (errors >= settings.smtpd_hard_error_limit) {
-      this.#say(tell.tooManyErrors(settings.myhostname));
-      return this.#close('too many errors');
+      this.say(tell.tooManyErrors(settings.myhostname));
+      return this.close('too many errors');
     }
-    const line = this.#input.line();
+    const line = this.input.line();
     if (line === undefined) return false;
-    this.#listener?.heard(line);
-    this.#patience.newRequest();
-    if (this.#farewell !== undefined) this.#say(this.#farewell);
-    else if (this.#input.fate !== 'whole') this.#longLine(line);
-    else if (this.#input.bareNewline && this.#refusesBareNewline()) this.#close('protocol');
+    this.listener?.heard(line);
+    this.patience.newRequest();
+    if (this.#farewell !== undefined) this.say(this.#farewell);
+    else if (this.input.fate !== 'whole') this.#longLine(line);
+    else if (this.input.bareNewline && this.#refusesBareNewline()) this.close('protocol');
     else this.#interpret(line);
     return true;
   }
 
   /** RFC 4954 §4: a line of base64, or `*`; nothing else is looked at before it is answered. */
   #response(): boolean {
-    const limit = this.#settings.smtpd_sasl_response_limit;
-    const line = this.#input.line(limit);
+    const limit = this.settings.smtpd_sasl_response_limit;
+    const line = this.input.line(limit);
     if (line === undefined) return false;
-    this.#patience.newRequest();
+    this.patience.newRequest();
     this.#expectsResponse = false;
-    const isWhole = this.#input.fate === 'whole';
-    if (!isWhole) this.#noteLongLine(line, limit);
-    this.#ask({ verb: 'RESPONSE', response: isWhole ? untilNul(line) : undefined });
+    const isWhole = this.input.fate === 'whole';
+    if (!isWhole) this.noteLongLine(line, limit);
+    this.ask({ verb: 'RESPONSE', response: isWhole ? untilNul(line) : undefined });
     return true;
   }
 
   #longLine(beginning: string): void {
-    this.#noteLongLine(beginning, this.#settings.line_length_limit);
-    this.#say(tell.longCommand(this.#settings.myhostname));
-  }
-
-  #noteLongLine(beginning: string, limit: number): void {
-    const { settings } = this.#dialogue;
-    const text = printable(beginning, '?', settings.smtputf8_enable);
-    if (this.#input.fate === 'far-too-long') {
-      this.#dialogue.log({ event: 'input-disabled' });
-      this.end(true);
-    }
-    this.#dialogue.log({ event: 'long-request', limit, text });
+    this.noteLongLine(beginning, this.settings.line_length_limit);
+    this.say(tell.longCommand(this.settings.myhostname));
   }
 
   #refusesBareNewline(): boolean {
-    if (this.#dialogue.newlineWatch === 'note') this.#dialogue.notedBareNewline = true;
-    if (this.#dialogue.newlineWatch !== 'reject') return false;
-    this.#say(refuseBareNewline(this.#dialogue));
+    if (this.dialogue.newlineWatch === 'note') this.dialogue.notedBareNewline = true;
+    if (this.dialogue.newlineWatch !== 'reject') return false;
+    this.say(refuseBareNewline(this.dialogue));
     return true;
   }
 
   #interpret(line: string): void {
     const text = untilNul(line);
-    if (this.#settings.smtputf8_enable && !isUtf8(text)) return this.#unreadable(say.badUtf8);
-    if (this.#settings.filtersCommands) this.#ask({ verb: 'COMMAND', line: text });
+    if (this.settings.smtputf8_enable && !isUtf8(text)) return this.#unreadable(say.badUtf8);
+    if (this.settings.filtersCommands) this.ask({ verb: 'COMMAND', line: text });
     else this.#obey(text, line);
   }
 
   /** smtpd_command_filter has seen the command. */
   #filtered(line: string, verdict: Verdict): void {
-    if (!verdict.accept) return this.#say(verdict.reply);
+    if (!verdict.accept) return this.say(verdict.reply);
     const text = verdict.line ?? line;
     this.#obey(text, text);
   }
@@ -329,14 +224,14 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
     const words = splitCommand(text);
     const first = words[0]?.text;
     if (first === undefined) return this.#unreadable(say.badSyntax);
-    if (this.#settings.isNoopCommand(first)) return this.#idle();
+    if (this.settings.isNoopCommand(first)) return this.#idle();
     const verb = findVerb(first);
     this.#counts.tried(verb);
     if (verb === undefined) return this.#unknown(first, line);
     if (this.#denied !== undefined && verb.name !== 'QUIT') return this.#deny(this.#denied);
-    if (this.#settings.smtpd_enforce_tls && !this.#dialogue.encrypted && !verb.plain) return this.#blame(say.needTls);
-    this.#dialogue.where = verb.name;
-    if ((this.#dialogue.protocol === 'SMTP' || verb.last) && this.#outOfStep()) return;
+    if (this.settings.smtpd_enforce_tls && !this.dialogue.encrypted && !verb.plain) return this.blame(say.needTls);
+    this.dialogue.where = verb.name;
+    if ((this.dialogue.protocol === 'SMTP' || verb.last) && this.breaksStep()) return;
     this.#verb = verb;
     this.#line = text;
     this.#perform(verb, this.#check(verb, words, text));
@@ -344,23 +239,23 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
 
   #check(verb: Verb, words: ReturnType<typeof splitCommand>, line: string): Outcome {
     if (verb.order !== undefined) for (const rule of verb.order) {
-      const reply = rule(this.#dialogue);
+      const reply = rule(this.dialogue);
       if (reply !== undefined) return { kind: 'refuse', reply };
     }
-    return verb.check(this.#dialogue, words, line);
+    return verb.check(this.dialogue, words, line);
   }
 
   #perform(verb: Verb, outcome: Outcome): void {
     switch (outcome.kind) {
       case 'ask':
-        this.#open = outcome.question;
-        return void this.#steps.push(outcome);
-      case 'chunk': return this.#intake.startChunk();
+        this.open = outcome.question;
+        return void this.steps.push(outcome);
+      case 'chunk': return this.intake.startChunk();
       case 'refuse':
-        this.#say(outcome.reply);
+        this.say(outcome.reply);
         return this.#finish(verb, true);
       case 'reply':
-        this.#say(outcome.reply);
+        this.say(outcome.reply);
         this.#finish(verb, false);
     }
   }
@@ -368,132 +263,72 @@ export class SmtpServerSession implements Machine<SmtpServerStep>, Floor {
   /** A verb's question was answered. */
   #goOn(verb: Verb, question: Question, verdict: Verdict): void {
     if (!verdict.accept) {
-      if (verb.refused?.(this.#dialogue, verdict.reply)) return this.#intake.startChunk();
-      this.#say(verdict.reply);
+      if (verb.refused?.(this.dialogue, verdict.reply)) return this.intake.startChunk();
+      this.say(verdict.reply);
       return this.#finish(verb, true);
     }
     const standing = standingObjection(question);
     if (standing !== undefined) return this.#perform(verb, { kind: 'refuse', reply: standing });
     if (verdict.challenge !== undefined) return this.#challenge(verdict.challenge);
     if (question.verb === 'XCLIENT') return this.#beginAnew(question.override);
-    const reply = verb.accepted?.(this.#dialogue, question, verdict);
-    if (reply === undefined) return this.#intake.startChunk();
-    this.#say(verdict.reply ?? reply);
-    if (question.verb === 'STARTTLS') return this.#startTls();
+    const reply = verb.accepted?.(this.dialogue, question, verdict);
+    if (reply === undefined) return this.intake.startChunk();
+    this.say(verdict.reply ?? reply);
+    if (question.verb === 'STARTTLS') return this.startTls();
     if (question.verb !== 'DATA') return this.#finish(verb, false);
-    this.#intake.startData();
+    this.intake.startData();
   }
 
   #challenge(text: string): void {
-    this.#say(tell.challenge(text));
+    this.say(tell.challenge(text));
     this.#expectsResponse = true;
-    this.#patience.newRequest();
+    this.patience.newRequest();
   }
 
   /** XCLIENT: as if the client that it speaks for had just connected. */
   #beginAnew(override: ClientOverride): void {
-    this.#dialogue.become(override);
+    this.dialogue.become(override);
     this.#verb = undefined;
-    this.#patience.newRequest();
-    this.#phase = 'greeting';
-  }
-
-  #startTls(): void {
-    this.#outbox.flush();
-    this.#dialogue.forgetClient();
-    this.#input.clear();
-    this.#isSecuring = true;
-    this.#steps.push({ kind: 'start-tls' });
-  }
-
-  #endSecuring(): void {
-    if (!this.#isSecuring) throw new Error('a handshake is over, but none was asked for');
-    this.#isSecuring = false;
-    this.#input.clear();
+    this.patience.newRequest();
+    this.phase = 'greeting';
   }
 
   #finish(verb: Verb, failed: boolean): void {
-    const dialogue = this.#dialogue;
+    const dialogue = this.dialogue;
     if (failed) dialogue.errors++;
     else this.#counts.succeeded();
-    if (verb.junk && dialogue.junk++ > this.#settings.smtpd_junk_command_limit) dialogue.errors++;
+    if (verb.junk && dialogue.junk++ > this.settings.smtpd_junk_command_limit) dialogue.errors++;
     this.#verb = undefined;
-    this.#patience.newRequest();
-    if (verb.name === 'QUIT') this.#close('quit');
+    this.patience.newRequest();
+    if (verb.name === 'QUIT') this.close('quit');
   }
 
   #unreadable(reply: Reply): void {
     this.#counts.tried(undefined);
-    this.#dialogue.where = 'UNKNOWN';
-    this.#blame(reply);
+    this.dialogue.where = 'UNKNOWN';
+    this.blame(reply);
   }
 
   /** smtpd_noop_commands: not counted as a command, but counted as junk. */
   #idle(): void {
-    this.#say(say.ok);
-    if (this.#dialogue.junk++ > this.#settings.smtpd_junk_command_limit) this.#dialogue.errors++;
+    this.say(say.ok);
+    if (this.dialogue.junk++ > this.settings.smtpd_junk_command_limit) this.dialogue.errors++;
   }
 
   #unknown(word: string, line: string): void {
-    this.#dialogue.where = 'UNKNOWN';
-    if (isHeader(word) || this.#settings.isForbiddenCommand(word)) {
-      this.#dialogue.log({ event: 'non-smtp-command', text: escapeBytes(line).slice(0, 100) });
-      this.#say(say.goodbye);
-      return void this.#close('protocol');
+    this.dialogue.where = 'UNKNOWN';
+    if (isHeader(word) || this.settings.isForbiddenCommand(word)) {
+      this.dialogue.log({ event: 'non-smtp-command', text: escapeBytes(line).slice(0, 100) });
+      this.say(say.goodbye);
+      return void this.close('protocol');
     }
     if (this.#denied !== undefined) return this.#deny(this.#denied);
-    if (this.#settings.asksUnknown) return this.#ask({ verb: 'UNKNOWN', line });
-    this.#blame(say.notRecognized);
+    if (this.settings.asksUnknown) return this.ask({ verb: 'UNKNOWN', line });
+    this.blame(say.notRecognized);
   }
 
   // RFC 5321 §3.1: after a refusal instead of a greeting, commands but QUIT are out of sequence.
   #deny(denied: Reply): void {
-    this.#blame(hangsUp(denied) ? denied : tell.accessDenied(this.#dialogue.peer.client));
-  }
-
-  /**
-   * Did the client speak when it had to wait for us? Told once; a client that does is cut off, since what it sent may have
-   * been meant for someone else (smtpd_forbid_unauth_pipelining).
-   */
-  #outOfStep(): boolean {
-    if (this.#settings.standAlone || this.#flagged || this.#input.size === 0) return false;
-    this.#flagged = true;
-    const text = escapeBytes(this.#input.peek(100)!.toString('latin1'));
-    this.#dialogue.log({ event: 'improper-pipelining', after: this.#dialogue.where, text });
-    if (!this.#settings.smtpd_forbid_unauth_pipelining) return false;
-    this.#say(say.outOfStep);
-    return this.#close('protocol');
-  }
-
-  #ask(question: Question): void {
-    this.#open = question;
-    this.#steps.push({ kind: 'ask', question });
-  }
-
-  #say(reply: Reply): void {
-    if (hangsUp(this.#outbox.add(reply, this.#dialogue.errors))) this.#hangUp = true;
-  }
-
-  /** Say it, and count it against the client. */
-  #blame(reply: Reply): void {
-    this.#say(reply);
-    this.#dialogue.errors++;
-  }
-
-  #timeOut(): void {
-    this.#patience.stop();
-    this.#say(tell.timeout(this.#settings.myhostname));
-    this.#close('timeout');
-  }
-
-  /** The last steps. Always true, for callers that have then made progress. */
-  #close(reason: CloseReason): true {
-    this.#outbox.flush();
-    if (reason === 'timeout' || reason === 'lost connection' || reason === 'too many errors') this.#intake.logEnd(reason);
-    this.#dialogue.resetMail();
-    this.#steps.push({ kind: 'close', reason });
-    this.#phase = 'closed';
-    this.#input.clear();
-    return true;
+    this.blame(hangsUp(denied) ? denied : tell.accessDenied(this.dialogue.peer.client));
   }
 }
