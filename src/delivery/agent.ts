@@ -11,7 +11,7 @@ import { serveDeliveries, type Trunk } from '../ipc/deliver-serve.ts';
 import type { EndingSignal } from '../ipc/serve.ts';
 import type { Log } from '../log/log.ts';
 import { storeFor } from '../queue/file-store.ts';
-import { QueueTrouble, type ContentOptions, type MessageReader, type QueueName, type QueueStore } from '../queue/store.ts';
+import { QueueTrouble, type ContentNotes, type ContentOptions, type MessageReader, type QueueName, type QueueStore } from '../queue/store.ts';
 import { ConfigurationError } from '../config/configuration-error.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { Directory } from '../ipc/directory.ts';
@@ -29,9 +29,9 @@ export interface Delivery {
   /** The message from its first header on, with LF line ends. Can be asked for again and again. */
   content(): AsyncIterable<Buffer>;
   /** The same as one piece, where the message is in memory anyway; undefined: ask for content(). */
-  contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>): Buffer | undefined;
+  contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>, notes?: ContentNotes): Buffer | undefined;
   /** The content with CRLF line ends, each piece only until the next one is asked for. */
-  contentWire(): AsyncIterable<Buffer>;
+  contentWire(notes?: ContentNotes): AsyncIterable<Buffer>;
 }
 
 /** What the skeleton gives a daemon, as far as the frame needs it. */
@@ -200,12 +200,12 @@ class OpenDelivery implements Delivery {
   // Agents take it out of the delivery and pass it around.
   readonly content = (): AsyncIterable<Buffer> => this.file.content({ offset: this.request.dataOffset });
 
-  contentWire(): AsyncIterable<Buffer> {
-    return this.file.content({ offset: this.request.dataOffset, lineEnd: '\r\n', transient: true });
+  contentWire(notes?: ContentNotes): AsyncIterable<Buffer> {
+    return this.file.content({ offset: this.request.dataOffset, lineEnd: '\r\n', transient: true, notes });
   }
 
-  contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>): Buffer | undefined {
-    return this.file.contentNow?.({ lineEnd, offset: this.request.dataOffset });
+  contentNow(lineEnd: NonNullable<ContentOptions['lineEnd']>, notes?: ContentNotes): Buffer | undefined {
+    return this.file.contentNow?.({ lineEnd, offset: this.request.dataOffset, notes });
   }
 }
 

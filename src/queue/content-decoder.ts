@@ -8,6 +8,12 @@ import { parsePointer, recordType, reverseJumpLimit } from '../message/record.ts
 
 const lf = 0x0a;
 const cr = 0x0d;
+const dot = 0x2e;
+/** Asked for with every line: quicker than a member of an object. */
+const { normal } = recordType;
+/** Bytes of a run that are copied and then looked through while they are near: at first (longer than any short record), and at most. */
+const firstStretch = 512;
+const longestStretch = 8 << 10;
 /** A pointer's payload: 15 digits, and no reason to keep more. */
 const pointerRoom = 64;
 
@@ -19,6 +25,11 @@ export class ContentDecoder {
   seek: number | undefined;
   /** Did the last line have its end? */
   terminated = true;
+  /**
+   * Does a record that was read so far begin with a dot? False: no line does, unless a record has line ends inside. (True may also be a dot in
+   * the middle of a line that is in several records.)
+   */
+  hasDots = false;
   readonly #crlf: boolean;
   #type = 0;
   /** Bytes of the record head read so far: 0 between records, -1 inside of the payload. */
@@ -48,9 +59,9 @@ export class ContentDecoder {
     let put = 0;
     while (at < piece.length && !this.#stopped()) {
       if (this.#head === 0) {
-        const end = runEnd(piece, at);
+        const end = this.#crlf ? this.#wireRun(piece, at, out, put) : this.#runEnd(piece, at);
         if (end > at) {
-          put = this.#crlf ? copyRunCrlf(piece, at, end, out, put) : copyRun(piece, at, end, out, put);
+          put = this.#crlf ? put + end - at : copyRun(piece, at, end, out, put);
           at = end;
           this.terminated = true;
           continue;
@@ -65,6 +76,35 @@ export class ContentDecoder {
       if (this.#length === 0 && this.trouble === undefined) put = this.#recordEnd(out, put);
     }
     return out.subarray(0, put);
+  }
+
+  /** Where the run of whole, short N records that begins at `at` ends. */
+  #runEnd(piece: Buffer, at: number): number {
+    for (; isShort(piece, at); at += 2 + piece[at + 1]!) if (piece[at + 2] === dot) this.hasDots = true;
+    return at;
+  }
+
+  // A head is as long as CR LF: the run is copied in stretches, then each next head becomes the line end of what precedes it. A stretch is
+  // copied before it is known how far the run goes; what is copied beyond that is written over.
+  #wireRun(piece: Buffer, at: number, out: Buffer, put: number): number {
+    const shift = put - at - 2;
+    for (let stretch = firstStretch; isShort(piece, at); stretch = Math.min(stretch * 2, longestStretch)) {
+      const stop = Math.min(at + stretch, piece.length);
+      piece.copy(out, at + 2 + shift, at + 2, stop);
+      let hasDots = false;
+      while (at + 1 < stop && piece[at] === normal) {
+        const length = piece[at + 1]!;
+        const next = at + 2 + length;
+        if (length >= 0x80 || next > stop) break;
+        // Of an empty line this is the next head, which is no dot.
+        if (piece[at + 2] === dot) hasDots = true;
+        at = next;
+        out[at + shift] = cr;
+        out[at + shift + 1] = lf;
+      }
+      if (hasDots) this.hasDots = true;
+    }
+    return at;
   }
 
   #stopped(): boolean {
@@ -102,7 +142,11 @@ export class ContentDecoder {
   }
 
   #payload(piece: Buffer, at: number, take: number, out: Buffer, put: number): number {
-    if (this.#type === recordType.normal || this.#type === recordType.partial) return piece.copy(out, put, at, at + take);
+    if (this.#type === recordType.normal || this.#type === recordType.partial) {
+      // What of a record came before is not asked for: a dot too many only makes somebody look.
+      if (piece[at] === dot) this.hasDots = true;
+      return piece.copy(out, put, at, at + take);
+    }
     if (this.#type === recordType.pointer) this.#pointer += piece.toString('latin1', at, at + take);
     return 0;
   }
@@ -136,14 +180,9 @@ const contentTypes: ReadonlySet<number> = new Set([
   recordType.normal, recordType.partial, recordType.padding, recordType.extracted, recordType.pointer,
 ]);
 
-/** Where the run of whole, short N records that begins at `at` ends. */
-function runEnd(piece: Buffer, at: number): number {
-  for (;;) {
-    if (piece[at] !== recordType.normal || at + 1 >= piece.length) return at;
-    const length = piece[at + 1]!;
-    if (length >= 0x80 || at + 2 + length > piece.length) return at;
-    at += 2 + length;
-  }
+/** Is there a whole N record whose length is one byte? */
+function isShort(piece: Buffer, at: number): boolean {
+  return piece[at] === normal && at + 1 < piece.length && piece[at + 1]! < 0x80 && at + 2 + piece[at + 1]! <= piece.length;
 }
 
 function copyRun(piece: Buffer, at: number, end: number, out: Buffer, put: number): number {
@@ -154,16 +193,4 @@ function copyRun(piece: Buffer, at: number, end: number, out: Buffer, put: numbe
     at = next;
   }
   return put;
-}
-
-// A head is as long as CR LF: one copy for the whole run, then each next head becomes the line end of what precedes it.
-function copyRunCrlf(piece: Buffer, at: number, end: number, out: Buffer, put: number): number {
-  const shift = put - at - 2;
-  piece.copy(out, put, at + 2, end);
-  while (at < end) {
-    at += 2 + piece[at + 1]!;
-    out[at + shift] = cr;
-    out[at + shift + 1] = lf;
-  }
-  return at + shift + 2;
 }

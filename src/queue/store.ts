@@ -82,12 +82,20 @@ export interface MessageWriter {
   discard(): void;
 }
 
+/** What a reader of content saw on its way, for whoever would have to look through it again. */
+export interface ContentNotes {
+  /** No line begins with a dot, as far as content was given. False: nobody knows. */
+  isDotless: boolean;
+}
+
 export interface ContentOptions {
   readonly lineEnd?: '\n' | '\r\n';
   /** Byte offset of the first content record, when the caller knows it (delivery requests say). */
   readonly offset?: number;
   /** Each piece is only wanted until the next one is asked for: they may lie in the same place. Pieces end between CR and LF of no line end. */
   readonly transient?: boolean;
+  /** To be kept up with each piece, by readers that know; others leave it alone. */
+  readonly notes?: ContentNotes | undefined;
 }
 
 /** A message opened for reading. Every method throws CorruptFile for what is no good queue file. */

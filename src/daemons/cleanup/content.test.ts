@@ -63,6 +63,24 @@ test('a pattern that explodes is trouble, not a way around it', async () => {
   assert.equal(reply.status, cleanupStatus.write);
 });
 
+// Who reads the journal looks for lines that begin with a dot only where records begin (MessageReader.content).
+for (const [name, text, answer, isFile] of [
+  ['a body line', '\n=PREPEND\n', 'PREPEND a\n.b', true],
+  ['a body line in the place of another', '\n=REPLACE\n', 'REPLACE a\n.', true],
+  ['a body line, with one line end at its end', '\n=PREPEND\n', 'PREPEND a\n', true],
+  ['a body line without', '\n=PREPEND\n', 'PREPEND .b', false],
+  ['a header, which becomes lines', 'X: PREPEND\n\nbody\n', 'PREPEND Y: a\n .b', false],
+] as const) {
+  for (const isLate of [false, true]) {
+    test(`line ends inside of what a table gave for ${name}${isLate ? ', in the end' : ''}: ${isFile ? 'a file' : 'the journal'}`, async () => {
+      const given: Maps['find'] = (key) => (/^(X: |=)(PREPEND|REPLACE)$/.test(key) ? answer : undefined);
+      const kept = await play(text, everywhere(isLate ? async (key) => given(key) : given));
+      assert.deepEqual({ queue: kept.queue, isFile: !kept.hasFacts }, { queue: 'incoming', isFile });
+      assert.match(content(kept), /\n?(a|\.b|Y: a)\n/);
+    });
+  }
+}
+
 test('settings that contradict each other take no mail', async () => {
   for (const mainCf of ['disable_mime_input_processing = yes\nforce_mime_input_conversion = yes\n', 'non_empty_end_of_header_action = whatever\n']) {
     const { reply, log } = await play('Subject: x\n\nbody\n', { mainCf });

@@ -75,6 +75,8 @@ export class MessageState {
   #captured: { type: number; text: string }[] | undefined;
   #taken = 0;
   #isOdd = false;
+  /** A record of content has a line end inside. */
+  #hasInnerLineEnd = false;
   /** What ends the writing. A report about mail that is refused shows all of it; nobody reads the rest of other mail. */
   readonly #fatal: number;
 
@@ -101,6 +103,7 @@ export class MessageState {
     if (!this.isWhole) return;
     if (this.#captured !== undefined) return void this.#captured.push({ type, text: payload });
     if (this.reader.segment !== 'content' || type === recordType.extracted) this.#read(type, payload, named);
+    else if (payload.includes('\n')) this.#hasInnerLineEnd = true;
     this.records.put(type, payload);
     if (this.records.offset - this.#taken > gather) this.hand();
   }
@@ -108,6 +111,7 @@ export class MessageState {
   /** A line of the content, or a piece of one. */
   putContent(type: number, payload: string | Buffer): void {
     if (!this.isWhole) return;
+    if (payload.includes('\n')) this.#hasInnerLineEnd = true;
     this.records.put(type, payload);
     if (this.records.offset - this.#taken > gather) this.hand();
   }
@@ -215,8 +219,13 @@ export class MessageState {
     this.reader.envelope.size = sizeAsRead(size);
   }
 
-  /** What the queue manager would read in the file; undefined: it has to read it, because something about it is odd. */
-  facts(): MessageFacts {
+  /**
+   * What the queue manager would read in the file; an undefined envelope: it has to read it, because something about it is odd. Undefined: it
+   * has to be a file. Who reads content in the journal takes it that lines begin where records do, and looks for dots only there;
+   * what a table gave (header_checks(5), body_checks(5)) may have line ends inside.
+   */
+  facts(): MessageFacts | undefined {
+    if (this.#hasInnerLineEnd) return undefined;
     const { reader, recipientOffsets: recipients } = this;
     return { recipients, envelope: reader.trouble === undefined && reader.warnings.length === 0 && reader.envelope.complete && !this.#isOdd ? reader.envelope : undefined };
   }

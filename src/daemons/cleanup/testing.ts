@@ -3,7 +3,7 @@ import { cleanupFlag, type CleanupReply } from '../../ipc/cleanup.ts';
 import { recordType } from '../../message/record.ts';
 import { Configuration } from '../../config/configuration.ts';
 import { parseMainCf } from '../../config/main-cf.ts';
-import type { MessageWriter } from '../../queue/store.ts';
+import type { MessageFacts, MessageWriter } from '../../queue/store.ts';
 import type { TableContext } from '../../tables/table.ts';
 import { AnswerMemory } from '../../text/answer-memory.ts';
 import { contentRules, type ContentRules } from './content-rules.ts';
@@ -15,6 +15,8 @@ export interface Kept {
   readonly image: Buffer;
   /** Where the queue file was put; undefined: nowhere. */
   readonly queue: string | undefined;
+  /** May it stay in the journal? */
+  readonly hasFacts: boolean;
   readonly log: readonly string[];
 }
 
@@ -32,10 +34,11 @@ export async function playMessage(chunks: Iterable<Buffer>, { mainCf = '', rules
   const pieces: Buffer[] = [];
   const log: string[] = [];
   let queue: string | undefined;
+  let hasFacts = false;
   const writer = {
     queueId: 'AB12', arrival: { seconds: 1_700_000_000, microseconds: 5 }, full: false, trouble: undefined,
     write: (bytes: Buffer) => void pieces.push(Buffer.from(bytes)), patch: () => undefined, drained: async () => undefined, discard: () => undefined, settle: async () => undefined,
-    commit: async (name: string) => ((queue = name), true),
+    commit: async (name: string, facts?: MessageFacts) => ((queue = name), (hasFacts = facts !== undefined), true),
   } as unknown as MessageWriter;
   const view = new Configuration('/conf', parseMainCf(`compatibility_level = 3.12\nmyhostname = host.test\n${mainCf}`, 'main.cf', (text: string) => log.push(text))).view(cleanupParameters);
   const full = (address: string): string => (address.includes('@') || address === '' ? address : `${address}@host.test`);
@@ -54,5 +57,5 @@ export async function playMessage(chunks: Iterable<Buffer>, { mainCf = '', rules
   for (const chunk of chunks) if (!session.content(chunk)) await session.drained();
   session.extracted();
   const reply = await session.end();
-  return { reply, image: Buffer.concat(pieces), queue, log };
+  return { reply, image: Buffer.concat(pieces), queue, hasFacts, log };
 }

@@ -15,6 +15,7 @@ import { SmtpClient } from '../../protocol/smtp-client/session.ts';
 import type { ClientOptions, ClientStep, Failure, Transaction } from '../../protocol/smtp-client/steps.ts';
 import type { TakenTranscript } from '../../protocol/smtp-client/transcript.ts';
 import type { Log } from '../../log/log.ts';
+import type { ContentNotes } from '../../queue/store.ts';
 import type { MaybePromise } from '../../text/maybe.ts';
 import { UnfitContent } from './downgrade.ts';
 import type { LoginCase, Logins } from './login.ts';
@@ -30,12 +31,12 @@ export interface Sink {
 
 /** The message, from its first header on. */
 export interface Content {
-  /** With CRLF line ends, where it is at hand in one piece. */
-  readonly whole?: () => Buffer | undefined;
+  /** With CRLF line ends, where it is at hand in one piece. `notes`: for what its reader sees on the way. */
+  readonly whole?: (notes: ContentNotes) => Buffer | undefined;
   /** With LF line ends. */
   readonly pieces: () => AsyncIterable<Buffer>;
   /** With CRLF line ends, none of them cut, each piece in the place of the one before. */
-  readonly wire?: () => AsyncIterable<Buffer>;
+  readonly wire?: (notes: ContentNotes) => AsyncIterable<Buffer>;
 }
 
 /** The encrypted socket; `refusal`: mail must not be sent over it. */
@@ -269,12 +270,13 @@ export class Connection {
   /** The content, and behind it what follows: all in one write where it is at hand. */
   private say(load: Load): void {
     let whole: Buffer | undefined;
+    const notes: ContentNotes = { isDotless: false };
     try {
-      whole = load.content.whole?.();
+      whole = load.content.whole?.(notes);
     } catch (error) {
       return this.machine.contentFailed(this.verdictOn(error as Error, load));
     }
-    if (whole === undefined || !this.machine.contentWhole(whole)) return void this.stream(load);
+    if (whole === undefined || !this.machine.contentWhole(whole, notes.isDotless)) return void this.stream(load);
     this.said();
   }
 
@@ -287,7 +289,7 @@ export class Connection {
 
   private async stream(load: Load): Promise<void> {
     try {
-      if (load.content.wire !== undefined) await this.streamWire(load.content.wire());
+      if (load.content.wire !== undefined) await this.streamWire(load.content.wire);
       else await this.streamPieces(load.content.pieces());
       if (this.gone) return;
       this.pump.tell(() => {
@@ -308,9 +310,10 @@ export class Connection {
   }
 
   /** Each piece lies where the next one will. */
-  private async streamWire(pieces: AsyncIterable<Buffer>): Promise<void> {
-    for await (const chunk of pieces) {
-      this.pump.tell(() => this.machine.contentWire(chunk));
+  private async streamWire(wire: NonNullable<Content['wire']>): Promise<void> {
+    const notes: ContentNotes = { isDotless: false };
+    for await (const chunk of wire(notes)) {
+      this.pump.tell(() => this.machine.contentWire(chunk, notes.isDotless));
       await this.pump.emptied();
       if (this.gone) return;
     }

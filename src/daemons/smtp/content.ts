@@ -8,7 +8,9 @@ import type { Settings } from './settings.ts';
 /** `headers`: with LF line ends, '' for none; `converted`: the server does not take 8-bit content. */
 export function contentOf(delivery: Delivery, { settings, rewriting }: { settings: Settings; rewriting: Rewriting | undefined }, headers: string, converted: boolean): Content {
   const hooks = rewriting?.content(delivery.request.queueId, delivery.log);
-  if (headers === '' && !converted && hooks === undefined) return { whole: () => delivery.contentNow('\r\n'), pieces: delivery.content, wire: () => delivery.contentWire() };
+  if (headers === '' && !converted && hooks === undefined) {
+    return { whole: (notes) => delivery.contentNow('\r\n', notes), pieces: delivery.content, wire: (notes) => delivery.contentWire(notes) };
+  }
   return {
     pieces: () => {
       const content = headers === '' ? delivery.content() : withFront(headers, delivery.content());

@@ -57,11 +57,14 @@ export class ContentEncoder {
     return out.subarray(0, to);
   }
 
-  /** The same for bytes that have CRLF line ends, which are given back as they are, where nothing is to be changed in them. */
-  wire(chunk: Buffer): readonly Buffer[] {
+  /**
+   * The same for bytes that have CRLF line ends, which are given back as they are, where nothing is to be changed in them. `isDotless`: it is
+   * known that no line of the message so far begins with a dot, so that none has to be looked for.
+   */
+  wire(chunk: Buffer, isDotless = false): readonly Buffer[] {
     if (chunk.length === 0) return [];
     if (!fits(chunk, this.limit, this.limit - this.room)) return [this.encode(withoutCr(chunk))];
-    const pieces = dotted(chunk, this.fresh);
+    const pieces = isDotless ? [chunk] : dotted(chunk, this.fresh);
     const tail = chunk.length - 1 - chunk.lastIndexOf(LF);
     this.room = tail === chunk.length ? this.room - tail : this.limit - tail;
     this.fresh = tail === 0;
@@ -81,13 +84,17 @@ const dotLine = Buffer.from('\n.');
 
 /**
  * Content that lies in one piece with CRLF line ends, as pieces to be written: the piece itself where no line begins with a dot.
- * Undefined: a line is longer than `limit` and must be broken. RFC 5321 section 4.5.2 for the dots.
+ * Undefined: a line is longer than `limit` and must be broken. RFC 5321 section 4.5.2 for the dots. `isDotless`: no line does, as is known.
  */
-export function wireForm(bytes: Buffer, limit: number): Buffer[] | undefined {
+export function wireForm(bytes: Buffer, limit: number, isDotless = false): Buffer[] | undefined {
   if (limit > 0 && !fits(bytes, limit, 0)) return undefined;
-  const pieces = dotted(bytes, true);
+  const pieces = isDotless ? unlessEmpty(bytes) : dotted(bytes, true);
   if (bytes.length > 0 && bytes[bytes.length - 1] !== LF) pieces.push(lineEnd);
   return pieces;
+}
+
+function unlessEmpty(bytes: Buffer): Buffer[] {
+  return bytes.length > 0 ? [bytes] : [];
 }
 
 /** `fresh`: the first byte is the first of a line. */

@@ -211,9 +211,12 @@ export class SmtpClient implements Machine<ClientStep> {
     if (this.pieceBytes >= pieceSize) this.flushPieces();
   }
 
-  /** The same with CRLF line ends, not cut inside of one. Sent at once: when the stream has taken all, the chunk is not wanted any more. */
-  contentWire(chunk: Buffer): void {
-    this.encode(chunk.length, (encoder) => encoder.wire(chunk));
+  /**
+   * The same with CRLF line ends, not cut inside of one. Sent at once: when the stream has taken all, the chunk is not wanted any more.
+   * `isDotless`: no line of the message so far begins with a dot.
+   */
+  contentWire(chunk: Buffer, isDotless = false): void {
+    this.encode(chunk.length, (encoder) => encoder.wire(chunk, isDotless));
     const { pieces } = this;
     this.pieces = [];
     this.pieceBytes = 0;
@@ -234,12 +237,12 @@ export class SmtpClient implements Machine<ClientStep> {
 
   /**
    * The whole content at once, with CRLF line ends, in place of content() and contentEnd(). False: it has lines that must be
-   * broken, and must be handed over piece by piece.
+   * broken, and must be handed over piece by piece. `isDotless`: none of its lines begins with a dot.
    */
-  contentWhole(bytes: Buffer): boolean {
+  contentWhole(bytes: Buffer, isDotless = false): boolean {
     const { talk, exchange } = this;
     if (!exchange?.streaming) return true;
-    const pieces = wireForm(bytes, talk.settings.lineLimit);
+    const pieces = wireForm(bytes, talk.settings.lineLimit, isDotless);
     if (pieces === undefined) return false;
     if (talk.settings.perRequestDeadline) talk.extend((bytes.length / talk.settings.minDataRate) * 1000);
     this.pieces = pieces;

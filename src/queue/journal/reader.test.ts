@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { tryLockByte } from '../../host/locks.ts';
 import { SampleQueue, type SampleMessage } from '../sample-queue.ts';
-import { CorruptFile, QueueTrouble, type MessageReader, type OpenOptions } from '../store.ts';
+import { CorruptFile, QueueTrouble, type ContentNotes, type MessageReader, type OpenOptions } from '../store.ts';
 import { Journal } from './journal.ts';
 import { parsePlace, placeText, type Place } from './place.ts';
 import { openPlace, type PlaceReader } from './reader.ts';
@@ -110,6 +110,25 @@ test('a large message that was closed gives nothing, rather than what came into 
   assert.equal(await transientOf(open(first), '\n'), text('a'));
   assert.deepEqual(records.map(({ data }) => data.toString('latin1')), kept);
 });
+
+for (const [name, content, isDotless] of [
+  ['none', 'Subject: x\n\na.b\n', true], ['one', 'Subject: x\n\n.\n', false], ['one, large', `Subject: x\n\n${'a\n'.repeat(200_000)}.b`, false],
+  ['none, large', `Subject: x\n\n${'a.\n'.repeat(200_000)}`, true], ['in the middle of a long line', `Subject: x\n\n${'a'.repeat(2048)}.b\n`, false], ['no content', '', true],
+] as const) {
+  test(`a reader of the journal knows of lines that begin with a dot: ${name}`, async (t) => {
+    const { put, open } = await openStage(t, 1 << 20);
+    const reader = open(await put({ content, recipients: ['a@example.test'] }));
+    const notes: ContentNotes = { isDotless: false };
+    if (reader.contentNow({ lineEnd: '\r\n', notes }) !== undefined) assert.equal(notes.isDotless, isDotless);
+    for await (const piece of reader.content({ lineEnd: '\r\n', transient: true, notes })) assert.ok(!notes.isDotless || !piece.includes('\n.'));
+    assert.equal(notes.isDotless, isDotless);
+    const queue = new SampleQueue(t);
+    const file = queue.store.open('incoming', await queue.put('incoming', { content, recipients: ['a@example.test'] }));
+    const unknown: ContentNotes = { isDotless: false };
+    for await (const piece of file.content({ lineEnd: '\r\n', transient: true, notes: unknown })) assert.ok(piece.length > 0);
+    assert.equal(unknown.isDotless, false);
+  });
+}
 
 for (const [name, content] of [['small', 'Subject: x\n\nhello\n'], ['large', `Subject: y\n\n${'0123456789\n'.repeat(20_000)}`], ['empty', ''], ['no last line end', 'Subject: z\n\nend']] as const) {
   test(`a message in the journal reads like its queue file: ${name}`, async (t) => {

@@ -13,7 +13,7 @@ import { recordHead, recordType, type QueueRecord } from '../../message/record.t
 import { ContentDecoder, decodedRoom } from '../content-decoder.ts';
 import { contentOffset, readEnvelope, readRecipients, type RecipientChunk, type Rest } from '../queue-envelope.ts';
 import { RecordFile, recordsUntilEnd } from '../record-file.ts';
-import { CorruptFile, QueueTrouble, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from '../store.ts';
+import { CorruptFile, QueueTrouble, type ContentNotes, type ContentOptions, type MessageReader, type OpenOptions, type QueueName } from '../store.ts';
 import { dropSegment, holdSegment, letGo, lockPlace, unlockPlace, type OpenSegment } from './descriptors.ts';
 import { rootPrefix } from './directory.ts';
 import { isWanted, tailLength } from './entry.ts';
@@ -40,7 +40,7 @@ export interface Where {
 }
 
 /** Content that is being read, and where in the image. */
-interface ContentWalk { readonly decoder: ContentDecoder; position: number }
+interface ContentWalk { readonly decoder: ContentDecoder; position: number; readonly notes: ContentNotes | undefined }
 
 export class PlaceReader implements MessageReader {
   readonly queue: QueueName;
@@ -124,8 +124,8 @@ export class PlaceReader implements MessageReader {
     }
   }
 
-  #walk({ lineEnd, offset }: ContentOptions): ContentWalk {
-    return { decoder: new ContentDecoder(lineEnd), position: offset ?? contentOffset(this) };
+  #walk({ lineEnd, offset, notes }: ContentOptions): ContentWalk {
+    return { decoder: new ContentDecoder(lineEnd), position: offset ?? contentOffset(this), notes };
   }
 
   /** What the next bytes of the image, `atOnce` at most, hold of the content. */
@@ -136,6 +136,8 @@ export class PlaceReader implements MessageReader {
     const bytes = decoder.decode(piece, desk);
     if (decoder.trouble !== undefined) throw this.corrupt(decoder.trouble);
     walk.position = decoder.seek ?? position + piece.length;
+    // No record of content in the journal has a line end inside: cleanup makes a file of a message that would have (MessageState.facts).
+    if (walk.notes !== undefined) walk.notes.isDotless = !decoder.hasDots;
     return bytes;
   }
 
