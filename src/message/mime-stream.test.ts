@@ -42,10 +42,12 @@ function streamed(text: string, options: MimeOptions, { cuts = [], lineEnd = 'lf
   const told = listener();
   const machine = new MimeMachine(told.events, options);
   let bulk = 0;
+  const pieces: string[] = [];
   const stream = new MimeStream(machine, {
     lineEnd, lineLimit, wants,
     bulk: (bytes) => {
       bulk++;
+      pieces.push(bytes.toString('latin1'));
       told.events.body(bytes, false, 0);
     },
   });
@@ -59,7 +61,7 @@ function streamed(text: string, options: MimeOptions, { cuts = [], lineEnd = 'lf
   stream.takeEnd();
   while (stream.step());
   machine.end();
-  return { told: [told.headers, told.body()], bulk };
+  return { told: [told.headers, told.body()], bulk, pieces };
 }
 
 const line = fc.oneof(
@@ -81,6 +83,8 @@ test('however a message is cut, the machine is told the same as line by line', (
 test('a body that nobody looks into goes by in one piece', () => {
   const body = 'text\n'.repeat(10_000);
   assert.equal(streamed(`Subject: x\n\n${body}`, {}).bulk, 1);
+  // Cut in the middle of a line, and behind a dash that begins one.
+  assert.deepEqual(streamed('Subject: x\n\nab\ncd\n-- e\n-f\n', {}, { cuts: [13, 24] }).pieces, ['a', 'b\ncd\n-- e\n-', 'f\n']);
   assert.equal(streamed(`Content-Type: multipart/mixed; boundary=b\n\n--b\n\n${body}--b--\n${body}`, {}).bulk, 2);
 });
 

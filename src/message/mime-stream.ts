@@ -124,6 +124,7 @@ export class MimeStream {
       if (start === 0) return this.#pass(bytes.length);
       // Whatever is wanted of the lines that follow is asked anew.
       if (this.#wantsLines()) return this.#pass(start);
+      if (!this.#machine.hasBoundaries) return this.#pass(bytes.length);
     }
     for (let place = this.#candidate(start); place >= 0; place = this.#candidate(place + 2, true)) {
       if (!this.#machine.mayBeBoundary(bytes, place)) continue;
