@@ -10,7 +10,10 @@ import type { MessageFacts, MessageWriter, QueueTrouble, Reserved } from './stor
 export interface JournalDoor {
   /** Largest message for the journal, bytes. */
   readonly sizeLimit: number;
-  /** Durable when it resolves with true; false: no room, make it a file. Rejects with QueueTrouble: nothing was kept. */
+  /**
+   * Durable when it resolves with true; false: no room, make it a file. Rejects with QueueTrouble: nothing was kept. Nobody changes the
+   * pieces until then.
+   */
   keep(name: Reserved, pieces: readonly Buffer[], length: number, facts: MessageFacts): Promise<boolean>;
   /** The same name as a file. Throws QueueTrouble. */
   file(name: Reserved): MessageWriter;
@@ -28,6 +31,8 @@ export class JournalWriter implements MessageWriter {
   #length = 0;
   #file: MessageWriter | undefined;
   #over = false;
+  /** The journal may be writing them: their memory is not for others. */
+  #isLent = false;
 
   constructor(door: JournalDoor, name: Reserved) {
     this.#door = door;
@@ -68,7 +73,7 @@ export class JournalWriter implements MessageWriter {
 
   /** The bytes are where they belong, or nowhere. */
   #forgetPieces(): void {
-    for (const { memory } of this.#pieces) giveBack(memory);
+    if (!this.#isLent) for (const { memory } of this.#pieces) giveBack(memory);
     this.#pieces = [];
   }
 
@@ -93,11 +98,14 @@ export class JournalWriter implements MessageWriter {
   async commit(queue: 'incoming' | 'hold', facts?: MessageFacts): Promise<boolean> {
     if (this.#file === undefined && queue === 'incoming' && facts !== undefined) {
       // From here on the name belongs to the journal, or to nobody.
+      this.#isLent = true;
       if (await this.#door.keep(this.#name, this.#bytes(), this.#length, facts)) {
         this.#over = true;
+        this.#isLent = false;
         this.#forgetPieces();
         return true;
       }
+      this.#isLent = false;
     }
     this.#becomeFile();
     return this.#file!.commit(queue, facts);

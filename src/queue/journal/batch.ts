@@ -1,7 +1,8 @@
 /**
  * Entries on their way to a segment with one write: their bytes, in the order of the file, and who waits for them.
  *
- * Messages are copied into blocks that are used again, so that a batch is a few buffers whatever its messages are made of.
+ * Messages are copied into blocks that are used again, so that a batch is a few buffers whatever its messages are made of. Large ones
+ * are written from where they are.
  */
 import { crc32 } from 'node:zlib';
 import { giveBack, spareBuffer } from '../../host/spare-buffers.ts';
@@ -21,6 +22,9 @@ interface Block { readonly bytes: Buffer; used: number }
 
 const blockSize = 256 << 10;
 const blocksKept = 4;
+/** A message of so many bytes is not copied, if its pieces are so large on average: the kernel takes a thousand at once, and 8 MB of them wait. */
+const lentLength = 32 << 10;
+const lentPiece = 16 << 10;
 
 /** Blocks to be used again. */
 export class Blocks {
@@ -48,16 +52,35 @@ export class Batch {
   weight = 0;
   readonly blocks: Block[] = [];
   readonly #source: Blocks;
+  /** What is to be written, but for what of the last block begins at `#from`. */
+  readonly #parts: Buffer[] = [];
+  #from = 0;
 
   constructor(segment: Segment, source: Blocks) {
     this.segment = segment;
     this.#source = source;
   }
 
-  /** Copy a message in; where it will be comes back. The segment has room for it. What is no such message throws, and changes nothing. */
+  /**
+   * Take a message in; where it will be comes back. Its pieces stay as they are until `done` is called. The segment has room for it. What is no
+   * such message throws, and changes nothing.
+   */
   add(facts: EntryFacts, pieces: readonly Buffer[], done: Waiting['done']): Place {
     const { segment } = this;
     const head = headLength(facts);
+    const length = head + facts.length;
+    if (facts.length >= lentLength && facts.length >= pieces.length * lentPiece) this.#lend(head, facts, pieces);
+    else this.#copy(head, facts, pieces);
+    const start = this.#take(length);
+    this.weight += length;
+    const place: Place = { segment: segment.name, offset: start + head, length: facts.length };
+    segment.live.set(place.offset, place);
+    this.waiting.push({ place, done });
+    return place;
+  }
+
+  #copy(head: number, facts: EntryFacts, pieces: readonly Buffer[]): void {
+    const { segment } = this;
     const length = head + facts.length;
     const taken = aligned(length, entryAlignment);
     const block = this.#room(taken);
@@ -67,12 +90,22 @@ export class Batch {
     writeHead(bytes, used, segment.life, segment.sequence + 1, facts, imageCrc);
     bytes.fill(0, used + length, used + taken);
     block.used += taken;
-    const start = this.#take(length);
-    this.weight += length;
-    const place: Place = { segment: segment.name, offset: start + head, length: facts.length };
-    segment.live.set(place.offset, place);
-    this.waiting.push({ place, done });
-    return place;
+  }
+
+  /** Only the head, and what is left empty behind the message, is in a block. */
+  #lend(head: number, facts: EntryFacts, pieces: readonly Buffer[]): void {
+    const { segment } = this;
+    checkImage(facts, pieces);
+    const gap = aligned(head + facts.length, entryAlignment) - head - facts.length;
+    const block = this.#room(head + gap);
+    let imageCrc = 0;
+    for (const piece of pieces) imageCrc = crc32(piece, imageCrc);
+    writeHead(block.bytes, block.used, segment.life, segment.sequence + 1, facts, imageCrc);
+    block.used += head;
+    this.#cut();
+    this.#parts.push(...pieces);
+    block.bytes.fill(0, block.used, block.used + gap);
+    block.used += gap;
   }
 
   /** The last thing added; as many of them as there is room for in the segment. How many comes back. */
@@ -99,15 +132,43 @@ export class Batch {
   }
 
   #room(length: number): Block {
-    let block = this.blocks.at(-1);
-    if (block === undefined || block.bytes.length - block.used < length) this.blocks.push((block = this.#source.take(length)));
+    const last = this.blocks.at(-1);
+    if (last !== undefined && last.bytes.length - last.used >= length) return last;
+    this.#cut();
+    const block = this.#source.take(length);
+    this.#from = 0;
+    this.blocks.push(block);
     return block;
+  }
+
+  /** What of the last block is not among the parts becomes one. */
+  #cut(): void {
+    const block = this.blocks.at(-1);
+    if (block === undefined || block.used === this.#from) return;
+    this.#parts.push(block.bytes.subarray(this.#from, block.used));
+    this.#from = block.used;
   }
 
   /** What is to be written at `start`. */
   buffers(): Buffer[] {
-    return this.blocks.map(({ bytes, used }) => bytes.subarray(0, used));
+    this.#cut();
+    return this.#parts;
   }
+}
+
+/** The same as `copyImage` finds out, where they are. */
+function checkImage({ length, recipients }: EntryFacts, pieces: readonly Buffer[]): void {
+  const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  if (total !== length) throw new RangeError(`a message of ${length} bytes came in pieces of ${total}`);
+  for (const offset of recipients) if (byteAt(pieces, offset) !== recordType.recipient) throw new RangeError(`no recipient record at offset ${offset}`);
+}
+
+function byteAt(pieces: readonly Buffer[], offset: number): number | undefined {
+  for (const piece of pieces) {
+    if (offset < piece.length) return piece[offset];
+    offset -= piece.length;
+  }
+  return undefined;
 }
 
 function copyImage(target: Buffer, start: number, { length, recipients }: EntryFacts, pieces: readonly Buffer[]): void {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import fc from 'fast-check';
 import { QueueTrouble } from '../store.ts';
 import { entryStatus } from './entry.ts';
 import { Journal, type JournalOptions } from './journal.ts';
@@ -449,15 +450,82 @@ test('a directory that cannot be had is told at once', (t) => {
   assert.throws(() => Journal.open({ root, segmentSize, sizeLimit: segmentSize, messageCountLimit: 1, clock: new SampleClock(), warn: () => {} }), QueueTrouble);
 });
 
+/** The queue file in pieces of so many bytes. */
+function cutInto(image: Buffer, size: number): Buffer[] {
+  return Array.from({ length: Math.ceil(image.length / size) }, (_, index) => image.subarray(index * size, (index + 1) * size));
+}
+
+test('large and small messages, in few pieces and in many, are on the disk as they came, and found by the next process', async (t) => {
+  const { root, journal, reopen } = await openStage(t, { segmentSize: 4 << 20, sizeLimit: 64 << 20 });
+  const wanted = new Map<string, { image: Buffer; recipients: number[]; place: Place }>();
+  const length = fc.constantFrom(0, 500, 5_000, 31_000, 33_000, 66_000, 140_000, 400_000);
+  const sort = fc.record({ length, size: fc.constantFrom(300, 8_000, 16_384, 65_500, 1 << 20), recipients: fc.constantFrom(1, 3, 40), isReleased: fc.boolean() });
+  await fc.assert(fc.asyncProperty(fc.array(sort, { minLength: 1, maxLength: 8 }), async (sorts) => {
+    const batch = sorts.map(({ length: bytes, size, recipients: names, isReleased }, at) => {
+      const message = sampleImage({ content: `Subject: ${at}\n\n${`${'x'.repeat(98)}\n`.repeat(bytes / 100)}`, recipients: Array.from({ length: names }, (_, number) => `r${number}@example.test`) });
+      const queueId = nextId();
+      let place: Place | undefined;
+      const answer = new Promise<QueueTrouble | undefined>((resolve) => {
+        place = journal.append({ queueId, inode: 'F', pieces: cutInto(message.image, size), length: message.image.length, recipients: message.recipients }, resolve);
+        if (place === undefined) resolve(undefined);
+      });
+      return { ...message, queueId, place, answer, isReleased };
+    });
+    for (const { answer, image, recipients, queueId, place, isReleased } of batch) {
+      assert.equal(await answer, undefined);
+      if (place === undefined) continue;
+      assert.ok(fs.readFileSync(join(root, place.segment)).subarray(place.offset, place.offset + place.length).equals(image));
+      if (isReleased) journal.release(place);
+      else wanted.set(queueId, { image, recipients, place });
+    }
+    await journal.ready();
+  }), { numRuns: 40 });
+  assert.ok(wanted.size > 40);
+  journal.leave();
+  const next = reopen();
+  t.after(() => next.leave());
+  for (const left of next.abandoned()) {
+    for (const entry of left.entries) {
+      const { image, recipients, place } = wanted.get(entry.queueId)!;
+      assert.ok(entry.image.equals(image));
+      assert.deepEqual([left.segment, entry.offset, entry.recipients], [place.segment, place.offset, recipients]);
+      wanted.delete(entry.queueId);
+    }
+  }
+  assert.deepEqual([...wanted.keys()], []);
+});
+
+test('large messages are written from where they are, small ones together', async (t) => {
+  const parts: Buffer[][] = [];
+  const writev: JournalOptions['writev'] = (fd, buffers, position, done) => {
+    parts.push([...buffers]);
+    fs.writev(fd, buffers, position, done);
+  };
+  const { journal } = await openStage(t, { segmentSize: 4 << 20, sizeLimit: 64 << 20, writev });
+  const large = sampleImage({ content: `Subject: x\n\n${'0123456789\n'.repeat(20_000)}` });
+  const sent = [send(journal)!, send(journal, large)!, send(journal)!, send(journal)!];
+  for (const { answer } of sent) assert.equal(await answer, undefined);
+  assert.equal(parts.length, 1);
+  assert.equal(parts[0]!.length, 3);
+  assert.equal(parts[0]![1]!.buffer, large.image.buffer);
+  const many = cutInto(large.image, 1000);
+  await new Promise<void>((resolve) => { assert.ok(journal.append({ queueId: nextId(), inode: 'F', pieces: many, length: large.image.length, recipients: large.recipients }, () => resolve())); });
+  assert.equal(parts[1]!.length, 1);
+});
+
 test('what is no message is refused before anything is written', async (t) => {
   const { journal } = await openStage(t);
   const { image, recipients } = sample;
+  const large = sampleImage({ content: `Subject: x\n\n${'0123456789\n'.repeat(4_000)}` });
   const done = (): void => assert.fail('called');
   for (const [what, broken] of [
     ['pieces too short', { pieces: [image.subarray(1)], length: image.length, recipients }],
     ['pieces too long', { pieces: [image, image], length: image.length, recipients }],
     ['an offset outside', { pieces: [image], length: image.length, recipients: [image.length] }],
     ['no recipient there', { pieces: [image], length: image.length, recipients: [recipients[0]! + 1] }],
+    ['large, pieces too short', { pieces: [large.image.subarray(1)], length: large.image.length, recipients: large.recipients }],
+    ['large, an offset outside', { pieces: [large.image], length: large.image.length, recipients: [large.image.length] }],
+    ['large, no recipient there', { pieces: cutInto(large.image, 20_000), length: large.image.length, recipients: [large.recipients[0]! + 20_000] }],
   ] as const) assert.throws(() => journal.append({ queueId: 'ID', inode: 'F', ...broken }, done), RangeError, what);
   assert.equal(journal.live, 0);
   const place = await accepted(journal);

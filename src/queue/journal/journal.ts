@@ -44,7 +44,7 @@ export interface JournalMessage {
   readonly queueId: string;
   /** The inode number as it stands in the queue id. */
   readonly inode: string;
-  /** The queue file. Copied before `append` returns. */
+  /** The queue file. Nobody changes it before `done` is called: what is large is not copied. */
   readonly pieces: readonly Buffer[];
   readonly length: number;
   /** Offsets of the recipient records, whose type is still `R`. */
