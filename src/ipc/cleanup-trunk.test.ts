@@ -349,6 +349,40 @@ test('a server that ends finishes what was begun there; the next message finds a
   await until(() => old.out.size === 0);
 });
 
+test('large and small frames survive any cut, and each keeps its bytes', () => {
+  const length = fc.constantFrom(0, 1, 2, 200, 16_378, 16_379, 16_380, 50_000, 140_000);
+  fc.assert(fc.property(fc.array(length, { maxLength: 8 }), fc.array(fc.constantFrom(1, 2, 3, 4, 5, 6, 1000, 65_536, 300_000), { minLength: 1, maxLength: 6 }), (lengths, cuts) => {
+    const texts = lengths.map((each, number) => String.fromCharCode(0x61 + number).repeat(each));
+    const stream = Buffer.from(texts.map((text) => frameString(7, text)).join(''), 'latin1');
+    const cutter = new FrameCutter(200_000);
+    const seen: Buffer[] = [];
+    for (let at = 0, turn = 0; at < stream.length; turn++) {
+      // In small steps only around the beginning of a frame.
+      const size = cuts[turn % cuts.length]!;
+      const next = at + Math.max(size, turn > 200 ? 10_000 : 1);
+      cutter.feed(Buffer.from(stream.subarray(at, next)), (frame, start, end) => seen.push(frame.subarray(start, end)));
+      at = next;
+    }
+    assert.deepEqual(seen.map((frame) => frame.toString('latin1')), texts.map((text) => `\x07${text}`));
+  }));
+});
+
+test('a frame that is too long, or of no length, is refused as soon as its length is there, however that is cut', () => {
+  for (const length of [0, 1001, 0xffffffff]) {
+    const field = Buffer.alloc(4);
+    field.writeUInt32BE(length);
+    const stream = Buffer.concat([Buffer.from(frameString(7, 'first'), 'latin1'), field]);
+    for (let cut = 1; cut <= stream.length; cut++) {
+      const cutter = new FrameCutter(1000);
+      const taken: string[] = [];
+      const feed = (from: number, to: number): void => cutter.feed(stream.subarray(from, to), (frame, start, end) => taken.push(frame.toString('latin1', start, end)));
+      if (cut < stream.length) feed(0, cut);
+      assert.throws(() => feed(cut < stream.length ? cut : 0, stream.length), { message: `frame of ${length} bytes` });
+      assert.deepEqual(taken, ['\x07first']);
+    }
+  }
+});
+
 test('frames and records survive any cut', () => {
   const piece = fc.string({ unit: fc.integer({ min: 0, max: 255 }).map((code) => String.fromCharCode(code)), maxLength: 300 });
   fc.assert(fc.property(fc.array(piece, { maxLength: 8 }), fc.array(fc.nat(40), { minLength: 1 }), (texts, cuts) => {

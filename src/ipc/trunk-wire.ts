@@ -5,6 +5,7 @@
  * messages to the names (reservations of the queue, see cleanup.ts) that the server end has handed out. Frames to the client are
  * built as byte strings, those to the server in buffers. What does not parse throws ShapeTrouble: the connection ends.
  */
+import { madeOutside } from '../host/outside.ts';
 import { ShapeTrouble } from './shape.ts';
 
 /** To the server. */
@@ -194,13 +195,19 @@ export class FrameFields {
   }
 }
 
-/** Cuts a stream into frames. A frame that crosses chunks is joined once. */
+const lengthField = 4;
+/** Smaller frames share memory. */
+const largeFrame = 16 << 10;
+
+/** Cuts a stream into frames. One that crosses chunks is copied to memory of its own size as it comes, once. */
 export class FrameCutter {
   readonly #limit: number;
-  #waiting: Buffer[] = [];
-  #length = 0;
-  /** Bytes of the frame at hand, its length field included; 0: not known yet. */
-  #wanted = 0;
+  /** A length field that has not come whole. */
+  readonly #field = Buffer.alloc(lengthField);
+  #fieldBytes = 0;
+  /** The frame at hand, its length field included, and how much of it has come. */
+  #frame: Buffer | undefined;
+  #filled = 0;
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -208,32 +215,56 @@ export class FrameCutter {
 
   /** `take` gets each whole frame: where its kind byte stands and where it ends. */
   feed(chunk: Buffer, take: (frame: Buffer, at: number, end: number) => void): void {
-    this.#length += chunk.length;
-    if (this.#waiting.length > 0) {
-      this.#waiting.push(chunk);
-      if (this.#length < Math.max(this.#wanted, 4)) return;
-      chunk = Buffer.concat(this.#waiting, this.#length);
-      this.#waiting = [];
+    let at = 0;
+    if (this.#fieldBytes > 0) at = this.#readField(chunk);
+    if (this.#frame !== undefined) at = this.#fill(chunk, at, take);
+    while (chunk.length - at >= lengthField) {
+      const whole = this.#whole(chunk, at);
+      if (at + whole > chunk.length) break;
+      take(chunk, at + lengthField, at + whole);
+      at += whole;
     }
-    const end = this.#cut(chunk, take);
-    this.#length = chunk.length - end;
-    if (this.#length > 0) this.#waiting.push(end === 0 ? chunk : chunk.subarray(end));
+    if (at < chunk.length) this.#begin(chunk, at);
   }
 
-  #cut(chunk: Buffer, take: (frame: Buffer, at: number, end: number) => void): number {
-    let at = 0;
-    this.#wanted = 0;
-    while (chunk.length - at >= 4) {
-      const length = chunk.readUInt32BE(at);
-      if (length === 0 || length > this.#limit) throw new ShapeTrouble(`frame of ${length} bytes`);
-      const end = at + 4 + length;
-      if (end > chunk.length) {
-        this.#wanted = 4 + length;
-        break;
-      }
-      take(chunk, at + 4, end);
-      at = end;
+  /** Bytes of the frame that begins at `at`, its length field included. */
+  #whole(bytes: Buffer, at: number): number {
+    const length = bytes.readUInt32BE(at);
+    if (length === 0 || length > this.#limit) throw new ShapeTrouble(`frame of ${length} bytes`);
+    return lengthField + length;
+  }
+
+  /** A frame whose end is not in this chunk, or not even its length. */
+  #begin(chunk: Buffer, at: number): void {
+    if (chunk.length - at < lengthField) this.#fieldBytes = chunk.copy(this.#field, 0, at);
+    else this.#filled = chunk.copy(this.#memory(this.#whole(chunk, at)), 0, at);
+  }
+
+  #memory(length: number): Buffer {
+    if (length < largeFrame) return (this.#frame = Buffer.allocUnsafe(length));
+    madeOutside(length);
+    return (this.#frame = Buffer.allocUnsafeSlow(length));
+  }
+
+  /** The rest of a length field. */
+  #readField(chunk: Buffer): number {
+    const count = chunk.copy(this.#field, this.#fieldBytes, 0, Math.min(lengthField - this.#fieldBytes, chunk.length));
+    this.#fieldBytes += count;
+    if (this.#fieldBytes < lengthField) return count;
+    this.#fieldBytes = 0;
+    this.#filled = this.#field.copy(this.#memory(this.#whole(this.#field, 0)));
+    return count;
+  }
+
+  #fill(chunk: Buffer, at: number, take: (frame: Buffer, at: number, end: number) => void): number {
+    const frame = this.#frame!;
+    const count = Math.min(frame.length - this.#filled, chunk.length - at);
+    chunk.copy(frame, this.#filled, at, at + count);
+    this.#filled += count;
+    if (this.#filled === frame.length) {
+      this.#frame = undefined;
+      take(frame, lengthField, frame.length);
     }
-    return at;
+    return at + count;
   }
 }
