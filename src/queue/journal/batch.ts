@@ -66,6 +66,7 @@ export class Batch {
    * such message throws, and changes nothing.
    */
   add(facts: EntryFacts, pieces: readonly Buffer[], done: Waiting['done']): Place {
+    checkImage(facts, pieces);
     const { segment } = this;
     const head = headLength(facts);
     const length = head + facts.length;
@@ -85,7 +86,8 @@ export class Batch {
     const taken = aligned(length, entryAlignment);
     const block = this.#room(taken);
     const { bytes, used } = block;
-    copyImage(bytes, used + head, facts, pieces);
+    let at = used + head;
+    for (const piece of pieces) at += piece.copy(bytes, at);
     const imageCrc = crc32(bytes.subarray(used + head, used + length));
     writeHead(bytes, used, segment.life, segment.sequence + 1, facts, imageCrc);
     bytes.fill(0, used + length, used + taken);
@@ -95,7 +97,6 @@ export class Batch {
   /** Only the head, and what is left empty behind the message, is in a block. */
   #lend(head: number, facts: EntryFacts, pieces: readonly Buffer[]): void {
     const { segment } = this;
-    checkImage(facts, pieces);
     const gap = aligned(head + facts.length, entryAlignment) - head - facts.length;
     const block = this.#room(head + gap);
     let imageCrc = 0;
@@ -156,7 +157,7 @@ export class Batch {
   }
 }
 
-/** The same as `copyImage` finds out, where they are. */
+/** Do the pieces have that length, and recipients where they are said to be? */
 function checkImage({ length, recipients }: EntryFacts, pieces: readonly Buffer[]): void {
   const total = pieces.reduce((sum, piece) => sum + piece.length, 0);
   if (total !== length) throw new RangeError(`a message of ${length} bytes came in pieces of ${total}`);
@@ -169,13 +170,4 @@ function byteAt(pieces: readonly Buffer[], offset: number): number | undefined {
     offset -= piece.length;
   }
   return undefined;
-}
-
-function copyImage(target: Buffer, start: number, { length, recipients }: EntryFacts, pieces: readonly Buffer[]): void {
-  let at = start;
-  for (const piece of pieces) at += piece.copy(target, at);
-  if (at !== start + length) throw new RangeError(`a message of ${length} bytes came in pieces of ${at - start}`);
-  for (const offset of recipients) {
-    if (offset >= length || target[start + offset] !== recordType.recipient) throw new RangeError(`no recipient record at offset ${offset}`);
-  }
 }
